@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// The pack being written, in memory: objects as stored (uncompressed) zlib streams,
+// trees as OFS_DELTA against their previous version when that is in this pack too.
+// Format: gitformat-pack(5), version 2; index version 2.
+#pragma once
+
+#include "xsgit/git/oid.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace xsgit {
+
+/// Where an object stands: which pack buffer (serial number, process-wide), at what offset,
+/// and how many deltas deep. `pack` 0 means nowhere.
+struct Placement {
+    std::uint64_t pack = 0;
+    std::uint32_t offset = 0;
+    std::uint16_t depth = 0;
+};
+
+/// A finished pack, ready to be written: bytes of the two files.
+struct FinishedPack {
+    std::string name;  // 40 hex digits, as in pack-<name>.pack
+    std::string pack;  // with trailer
+    std::string index;
+    std::uint32_t objects = 0;
+};
+
+class PackBuffer {
+public:
+    explicit PackBuffer();
+
+    /// Adds an object, unless this pack has it: then its placement is returned. `previous`
+    /// and `previous_content` may name an older version of it: used as delta base when it is
+    /// in this pack and the chain is not too deep (31). Content up to 2 GiB.
+    Placement put(ObjectType type, const Oid &oid, std::string_view content,
+                  const Placement *previous = nullptr, std::string_view previous_content = {});
+    bool contains(const Oid &oid) const noexcept;
+    /// Content of an object of this pack (deltas resolved); false if it is not here.
+    bool read(const Oid &oid, ObjectType &type, std::string &content) const;
+
+    std::size_t bytes() const noexcept;
+    std::uint32_t objects() const noexcept;
+    bool empty() const noexcept { return objects() == 0; }
+
+    /// Trailer and index; this buffer is empty afterwards, with a new serial number.
+    FinishedPack finish();
+
+private:
+    struct Entry {
+        Oid oid;
+        std::uint32_t offset = 0;
+        std::uint32_t crc = 0;
+        std::uint16_t depth = 0;
+        std::uint8_t type = 0;
+    };
+    std::uint64_t serial_;
+    std::string data_;
+    std::vector<Entry> entries_;
+    std::vector<std::uint32_t> table_; // open addressing, entry number + 1
+};
+
+} // namespace xsgit

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The children of a node: a persistent B-tree of nodes sorted by the bytes of
+// their names. Copy O(1); look-up, insertion, removal O(log n), sharing all but
+// the path touched; counters are kept in every B-tree node, so size, length and
+// hash of the name list cost nothing and an offset into it is found in O(log n).
+#pragma once
+
+#include "xsgit/base/ref.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace xsgit {
+
+class Node;
+using NodeRef = Ref<const Node>;
+class ChildPage; // a page of the B-tree; private to children.cpp
+
+class Children {
+public:
+    Children() noexcept;
+    Children(const Children &) noexcept;
+    Children(Children &&) noexcept;
+    Children &operator=(Children) noexcept;
+    ~Children();
+
+    bool empty() const noexcept { return size() == 0; }
+    std::size_t size() const noexcept;
+    /// Sum of name lengths, each plus one for its NUL: the length of a DIRECTORY reply.
+    std::size_t names_bytes() const noexcept;
+    /// Order-independent 64-bit hash of the set of names (XXH3 with a fixed seed,
+    /// added up): changes when a name comes or goes.
+    std::uint64_t names_hash() const noexcept;
+
+    /// Null if there is none; valid while any version holding it lives.
+    const Node *find(std::string_view name) const noexcept;
+    /// With `child` added, or put in place of the one of the same name.
+    Children with(NodeRef child) const;
+    /// Without the one of this name; the same value if there is none.
+    Children without(std::string_view name) const;
+
+    /// In order of name bytes. Valid while the Children it came from lives unchanged.
+    class Cursor {
+    public:
+        /// Null at the end.
+        const Node *get() const noexcept;
+        void next() noexcept;
+
+    private:
+        friend class Children;
+        friend class ChildDiff;
+        struct Level {
+            const ChildPage *page;
+            std::size_t index;
+        };
+        std::vector<Level> stack_;
+        void descend(const ChildPage *p);
+    };
+    Cursor begin() const;
+    /// At the child whose name begins at or after byte `offset` of the concatenated,
+    /// NUL-terminated names; an offset inside a name counts as that name's end.
+    Cursor at_names_offset(std::size_t offset) const;
+
+    /// Same page by pointer: surely equal (the converse does not hold).
+    bool same(const Children &o) const noexcept { return root_ == o.root_; }
+
+private:
+    friend class ChildDiff;
+    friend class Node; // takes the pages apart without recursion
+    explicit Children(Ref<const ChildPage> root) noexcept;
+    Ref<const ChildPage> root_;
+};
+
+/// The children that differ between two versions, in order of name, skipping what
+/// is shared; costs O(differences * log n) when one came from the other.
+/// Differ = other Node pointer. Usage:
+///   for (ChildDiff d(a, b); d.next();) use(d.before(), d.after());  // one may be null
+class ChildDiff {
+public:
+    ChildDiff(const Children &before, const Children &after);
+    bool next();
+    const Node *before() const noexcept { return before_; }
+    const Node *after() const noexcept { return after_; }
+
+private:
+    Children::Cursor a_, b_;
+    const Node *before_ = nullptr, *after_ = nullptr;
+};
+
+} // namespace xsgit
