@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Everything of the daemon that outlives it: the repository with its state directory, the
+// journal, the live state, and the threads that turn the journal into history. The loop
+// above it knows neither git nor files of the store.
+//
+// <repository>/xsgit/ holds: format (version, boot id), lock, journal, checkpoint, checkpoint.old, slots,
+// keeper.sock.
+#pragma once
+
+#include "server/engine/state.hpp"
+#include "xsgit/journal/journal.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace xsgit::server {
+
+/// Name of an output: which event made it, and which of its outputs it is.
+struct OutputName {
+    std::uint64_t event = 0;
+    std::uint32_t index = 0;
+    friend auto operator<=>(const OutputName &, const OutputName &) = default;
+};
+
+/// An output that recovery made again and that may not have been sent.
+struct UnsentOutput {
+    std::uint64_t conn = 0;
+    OutputName name;
+    bool event = false;
+    std::string bytes;
+};
+
+struct StoreOptions {
+    std::string repo;                // directory; made if absent
+    std::string boot_id;             // of the host
+    std::uint64_t budget = 0;        // bytes; 0: min(256 MiB, half the file system)
+};
+
+class Store {
+public:
+    /// First output of `conn` that is not completely sent yet; called from the committer thread. Names only grow.
+    using SentUpTo = std::function<OutputName(std::uint64_t conn)>;
+
+    /// Makes or recovers the store. A repository of another boot, damaged, or of another format is set aside as
+    /// design says (the text of what happened goes to `report`, a line each). Throws std::runtime_error with advice when `repo`
+    /// cannot be used at all (not ours, not writable). The caller holds the lock.
+    static std::unique_ptr<Store> open(const StoreOptions &options, const std::function<void(const std::string &)> &report);
+    ~Store();
+
+    const State &state() const;
+    /// Outputs since the checkpoint, oldest first, that `sent` does not know as sent. Call once, after open().
+    std::vector<UnsentOutput> take_unsent();
+
+    /// Starts the committer and maintenance threads.
+    void start(SentUpTo sent_up_to);
+
+    /// Gives `e` its number and times, executes it, journals it. `out` is cleared first; nothing of it
+    /// may leave before this returned true. False: the journal is full, try again when the committer has made room (nothing was executed).
+    bool execute(Event &e, Outputs &out);
+
+    /// Microseconds that history lags behind the state; 0 if up to date.
+    std::int64_t lag_us() const;
+
+    /// Publishes everything up to now and returns when git sees it (orderly stop, `sync`). Seconds at worst.
+    void sync();
+
+private:
+    struct Impl;
+    explicit Store(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace xsgit::server

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What step() answers: messages for connections, in order, in one reusable buffer.
+// The name of an output is (event number, index in this list).
+#pragma once
+
+#include "xsgit/base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace xsgit::server {
+
+struct Output {
+    std::uint64_t conn = 0;   // incarnation of the receiver
+    std::uint32_t offset = 0; // of the whole message (header and payload) in the buffer
+    std::uint32_t length = 0;
+    bool event = false;       // watch event (may be coalesced or dropped), else a reply
+};
+
+class Outputs {
+public:
+    void clear() noexcept;
+    bool empty() const noexcept { return items_.empty(); }
+    const std::vector<Output> &items() const noexcept { return items_; }
+    /// Header and payload. Valid until the next change.
+    std::string_view bytes(const Output &o) const noexcept;
+
+    /// Adds a whole message. Payload at most kPayloadMax (the caller has checked).
+    void reply(std::uint64_t conn, std::uint32_t type, std::uint32_t req_id, std::uint32_t tx_id,
+               std::string_view payload);
+    void error(std::uint64_t conn, std::uint32_t req_id, std::uint32_t tx_id, Error e);
+    void event(std::uint64_t conn, std::string_view path, std::string_view token);
+
+    /// XXH3-64 over receivers and bytes, in order; 0 if there are none.
+    std::uint64_t hash() const noexcept;
+
+private:
+    void add(std::uint64_t conn, std::uint32_t type, std::uint32_t req_id, std::uint32_t tx_id,
+             std::string_view a, std::string_view b, bool event);
+    std::vector<Output> items_;
+    std::string data_;
+};
+
+} // namespace xsgit::server

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// xenstored is a fold: state.step(event) gives outputs. No I/O, no clock, no random
+// numbers, no locks, nothing that depends on addresses or hash order.
+#pragma once
+
+#include "server/engine/output.hpp"
+#include "xsgit/change.hpp"
+#include "xsgit/journal/event.hpp"
+#include "xsgit/journal/stream.hpp"
+#include "xsgit/tree/tree.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace xsgit::server {
+
+/// Largest request that is executed whole: see wire.hpp for the header.
+class State {
+public:
+    /// An empty state: its first event must be Start. `sink`, if any, hears of every commit; it
+    /// must outlive this.
+    explicit State(ChangeSink *sink = nullptr);
+    ~State();
+    State(State &&) noexcept;
+    State &operator=(State &&) noexcept;
+
+    /// Executes `e` (numbers must come in order) and appends its outputs to `out`, which the caller has
+    /// cleared. Never throws for anything a client can send.
+    void step(const Event &e, Outputs &out);
+
+    /// Domids that must be looked up before `e` (a Request) may be stepped; empty for most. The
+    /// answer goes into the facts: "5 1;7 0" = domain 5 exists, domain 7 does not.
+    std::vector<std::uint32_t> needs(const Event &e) const;
+
+    /// Number of the last event executed; 0: none.
+    std::uint64_t event_number() const noexcept;
+    /// Last commit on main; 0: none.
+    std::uint64_t seq() const noexcept;
+    std::uint64_t conflicts() const noexcept;
+    std::uint32_t epoch() const noexcept;
+    std::int64_t wall_us() const noexcept; // of the last event: the next may not be earlier
+    const Tree &tree() const noexcept;
+
+    struct Connection {
+        std::uint64_t id = 0;       // incarnation
+        std::uint32_t domid = 0;
+        bool ring = false;
+        std::uint64_t requests = 0; // number of the last request executed
+        std::size_t watches = 0, transactions = 0;
+        std::string peer;           // "pid 123 xenstore-write"
+    };
+    /// In order of id.
+    std::vector<Connection> connections() const;
+    /// Incarnation to give to the next connection.
+    std::uint64_t next_connection() const noexcept;
+
+    /// Everything but the main tree, as stream records (record types: state_stream.hpp). `commit_of`
+    /// gives the commit id (20 bytes) of a main commit that an open transaction started from.
+    void save(StreamWriter &w, const std::function<std::string(std::uint64_t seq)> &commit_of) const;
+    /// Puts one record of save() back; false if it is not one of ours. `tree_at` loads the tree of a
+    /// commit (its 20 bytes). `main` must have been set before any transaction.
+    bool load_record(RecordReader r, const std::function<Tree(std::string_view commit)> &tree_at);
+    void load_tree(Tree main);
+
+    /// The whole state but node contents as readable text, one line per fact, in a fixed order: connections,
+    /// watches, open transactions with their requests, counters. For tests, `daemon` branch, post-mortems.
+    std::string describe() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace xsgit::server
