@@ -4,6 +4,7 @@
 #pragma once
 
 #include "server/store/store.hpp"
+#include "xsgit/base/limits.hpp"
 #include "xsgit/git/history_writer.hpp"
 #include "xsgit/git/repository.hpp"
 

@@ -15,7 +15,7 @@ namespace {
 std::string name_of(std::uint64_t seq) { return (std::to_string(seq) + std::string(20, '.')).substr(0, 20); }
 
 /// What a repository does for the real one: trees by commit.
-struct Trees : ChangeSink {
+struct Trees final : ChangeSink {
     std::map<std::string, Tree> at;
     void on_change(const Change &c) override { at[name_of(c.seq)] = c.after; }
     void on_conflict(const Conflict &) override {}

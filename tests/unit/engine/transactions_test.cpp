@@ -11,7 +11,7 @@ using Strings = std::vector<std::string>;
 
 namespace {
 
-struct Sink : ChangeSink {
+struct Sink final : ChangeSink {
     struct Seen {
         std::uint64_t seq, fork;
         std::size_t steps;
@@ -129,7 +129,7 @@ TEST_CASE("the same transaction on an unmoved and on a moved main: same tree, sa
         static const char *const names[] = {"/a", "/a/b", "/a/b/c", "/a/d", "/a/d/e", "/q"};
         for (int i = 0; i < requests; ++i) {
             const std::string path = names[random() % 6];
-            const unsigned what = random() % 5;
+            const auto what = random() % 5;
             for (World *w : {&still, &moved}) {
                 switch (what) {
                 case 0: w->write(1, path, std::to_string(round), t); break;
