@@ -87,6 +87,7 @@ void Store::Impl::make()
         Repository::create(paths.repo);
     if (::mkdir(paths.dir.c_str(), 0700) != 0 && errno != EEXIST)
         throw std::system_error(errno, std::generic_category(), "making " + paths.dir);
+    ::unlink(paths.journal.c_str()); // of a start that died before it had made a store
     journal = Journal::create(paths.journal, journal_capacity(options.budget));
     open_packs();
     Event start;
@@ -170,7 +171,7 @@ bool Store::Impl::run(Event &e, Outputs &out)
     out.clear();
     e.number = journal->next_number();
     // Outputs' hash is known only behind step(), which cannot be undone: room first.
-    if (journal->capacity() - journal->bytes_used() < 4 * kRecordMax)
+    if (!journal->has_room())
         return false;
     e.mono_us = mono_us();
     e.wall_us = std::max(wall_us(), state.wall_us());
