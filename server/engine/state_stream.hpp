@@ -3,7 +3,8 @@
 //
 //   2 CONNECTION_DATA, 8 WATCH_DATA_EXTENDED   as in xenstore-migration.md; a socket's descriptor is -1 (the
 //                    slots know it), watch paths as the client gave them, 0xffff = no depth
-//   kHeadRecord      20 bytes id of main's commit, 20 bytes its tree, u64 number and 20 bytes id of the conflicts' tip
+//   kHeadRecord      20 bytes id of main's commit, 20 bytes its tree, u64 number and 20 bytes id of the conflicts'
+//                    tip, u64 seq and 3 * 20 bytes ids of the epoch's first commits (EpochStart)
 //   kStateRecord     u64 event number, seq, conflicts, first seq of the epoch, wall time (us), next connection; u32 epoch
 //   kClientRecord    u32 connection id in this stream, u32 next transaction id, u64 incarnation, u64 requests executed,
 //                    u32 domid, u32 1 for a ring, text peer. Follows its CONNECTION_DATA
