@@ -23,13 +23,14 @@ std::string State::describe() const
     line("epoch {} from seq {}", s.epoch, s.epoch_first_seq);
     line("next connection {}", s.next_conn);
     for (const auto &[id, c] : s.clients) {
-        line("connection {} {} dom{} requests {} next transaction {} {}", id, c.ring ? "ring" : "socket", c.domid,
-             c.requests, c.next_tx, escape(c.peer));
+        line("connection {} {} dom{} requests {} next transaction {} {}", id, c.ring ? "ring" : "socket",
+             c.domid, c.requests, c.next_tx, escape(c.peer));
         for (const auto &[order, w] : c.watches)
             line("  watch {} token {}{}", escape(w.given), escape(w.token),
                  w.depth < 0 ? "" : fmt::format(" depth {}", w.depth));
         for (const auto &[txid, tx] : c.transactions) {
-            line("  transaction {} from seq {}{}", txid, tx.base_seq, tx.doom == Error::Einval ? "" : " doomed");
+            line("  transaction {} from seq {}{}", txid, tx.base_seq,
+                 tx.doom == Error::Einval ? "" : " doomed");
             for (const TxRequest &q : tx.log)
                 line("    {} {} answer {:016x}", type_name(q.type), escape(q.payload), q.answer);
         }

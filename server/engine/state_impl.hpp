@@ -34,7 +34,7 @@ struct Transaction {
     Tree base, tree;
     std::vector<TxRequest> log;
     std::size_t log_bytes = 0;
-    bool writes = false;   // some request changed something
+    bool writes = false;        // some request changed something
     Error doom = Error::Einval; // what END answers: Enomem after a refusal by a limit, Eagain when its
                                 // snapshot had to go; Einval: not doomed
     std::vector<TxAccess> accesses;
@@ -132,9 +132,9 @@ struct State::Impl {
 
     // replay.cpp
     struct Replayed {
-        Transaction result;                   // folded on the other tree; its tree and accesses
-        std::optional<std::size_t> differs;   // first request that answers differently
-        std::string reply_now;                // what that one answers, as text
+        Transaction result;                 // folded on the other tree; its tree and accesses
+        std::optional<std::size_t> differs; // first request that answers differently
+        std::string reply_now;              // what that one answers, as text
     };
     Replayed replay(const Transaction &tx, const Tree &on, const Subject &who) const;
     void tell_commit(const Event &e, const Client &c, const Transaction &tx, Tree before);

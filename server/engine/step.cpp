@@ -86,10 +86,10 @@ void State::Impl::start(const Event &e)
     tree = Tree::with_root(mine);
     const NodeRef daemon = Node::make("xenstored", nullptr, mine);
     tree = tree.put(Path::trusted("/tool"), Node::make("tool", nullptr, mine, Children().with(daemon)));
-    const Children hidden =
-        Children()
-            .with(Node::make("@introduceDomain", nullptr, mine))
-            .with(Node::make("@releaseDomain", nullptr, PermList::from_text("n0,r" + std::to_string(kDomidAny))));
+    const Children hidden = Children()
+                                .with(Node::make("@introduceDomain", nullptr, mine))
+                                .with(Node::make("@releaseDomain", nullptr,
+                                                 PermList::from_text("n0,r" + std::to_string(kDomidAny))));
     tree = Tree(tree.root(), tree.special()->with_children(hidden));
     ++seq;
     if (sink) {

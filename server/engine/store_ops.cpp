@@ -348,7 +348,8 @@ std::uint64_t answer_hash(const Result<void> &result, std::string_view payload, 
     return h;
 }
 
-Operation operation_of(std::uint32_t type, std::string_view payload, const Effect &effect, std::string &scratch)
+Operation operation_of(std::uint32_t type, std::string_view payload, const Effect &effect,
+                       std::string &scratch)
 {
     Operation op;
     op.kind = effect.op;

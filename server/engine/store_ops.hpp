@@ -22,11 +22,11 @@ namespace xsgit::server {
 struct Effect {
     enum Kind : std::uint8_t { None, Written, Created, Removed, PermsSet };
     Kind kind = None;
-    OpKind op = OpKind::Read;   // what a person would call it
-    Path path;                  // the node named
-    std::uint32_t levels = 0;   // Created: nodes made, the named one included
-    NodeRef before;             // Removed: the subtree that went; PermsSet: the node as it was
-    NodeRef after;              // Created: the named node
+    OpKind op = OpKind::Read; // what a person would call it
+    Path path;                // the node named
+    std::uint32_t levels = 0; // Created: nodes made, the named one included
+    NodeRef before;           // Removed: the subtree that went; PermsSet: the node as it was
+    NodeRef after;            // Created: the named node
 };
 
 /// Answers of SET_PERMS's look-ups: (domid, alive).
@@ -49,6 +49,7 @@ Result<void> execute_store(std::uint32_t type, std::string_view payload, const S
 std::uint64_t answer_hash(const Result<void> &result, std::string_view payload, const Effect &e) noexcept;
 
 /// The request as an operation for history. Views borrow from `payload`, `effect` and `scratch`.
-Operation operation_of(std::uint32_t type, std::string_view payload, const Effect &effect, std::string &scratch);
+Operation operation_of(std::uint32_t type, std::string_view payload, const Effect &effect,
+                       std::string &scratch);
 
 } // namespace xsgit::server

@@ -117,8 +117,8 @@ void State::Impl::fire_transaction(const Transaction &tx, const Tree &before, co
         const Node *is = after.find(a.path);
         if ((was || is) && told.insert(a.path.str()).second)
             // A node that is gone shows only to those who could read it.
-            fire(a.path, false, is && !a.perms_before ? nullptr : was, is, is ? parent_of(after, a.path) : nullptr,
-                 out);
+            fire(a.path, false, is && !a.perms_before ? nullptr : was, is,
+                 is ? parent_of(after, a.path) : nullptr, out);
         if (!a.removed || !was)
             continue;
         watches.below(a.path, *was, false, [&](const Path &p, const Node &n) {

@@ -18,12 +18,12 @@ namespace xsgit::server {
 /// A registered watch. Owned by its connection.
 struct Watch {
     std::uint64_t conn = 0;
-    std::uint64_t order = 0;    // registration number, unique in the state: the order of delivery
-    Path path;                  // absolute
-    std::string given;          // as the client wrote it
+    std::uint64_t order = 0; // registration number, unique in the state: the order of delivery
+    Path path;               // absolute
+    std::string given;       // as the client wrote it
     std::string token;
-    std::size_t strip = 0;      // characters cut off event paths: relative watches
-    int depth = -1;             // -1: unlimited
+    std::size_t strip = 0; // characters cut off event paths: relative watches
+    int depth = -1;        // -1: unlimited
 };
 
 class WatchIndex {

@@ -10,12 +10,33 @@ namespace xsgit::server {
 
 std::string_view type_name(std::uint32_t type) noexcept
 {
-    static constexpr std::array<std::string_view, 27> names = {
-        "CONTROL", "DIRECTORY", "READ", "GET_PERMS", "WATCH", "UNWATCH", "TRANSACTION_START",
-        "TRANSACTION_END", "INTRODUCE", "RELEASE", "GET_DOMAIN_PATH", "WRITE", "MKDIR", "RM",
-        "SET_PERMS", "WATCH_EVENT", "ERROR", "IS_DOMAIN_INTRODUCED", "RESUME", "SET_TARGET",
-        "UNKNOWN", "RESET_WATCHES", "DIRECTORY_PART", "GET_FEATURE", "SET_FEATURE", "GET_QUOTA",
-        "SET_QUOTA"};
+    static constexpr std::array<std::string_view, 27> names = {"CONTROL",
+                                                               "DIRECTORY",
+                                                               "READ",
+                                                               "GET_PERMS",
+                                                               "WATCH",
+                                                               "UNWATCH",
+                                                               "TRANSACTION_START",
+                                                               "TRANSACTION_END",
+                                                               "INTRODUCE",
+                                                               "RELEASE",
+                                                               "GET_DOMAIN_PATH",
+                                                               "WRITE",
+                                                               "MKDIR",
+                                                               "RM",
+                                                               "SET_PERMS",
+                                                               "WATCH_EVENT",
+                                                               "ERROR",
+                                                               "IS_DOMAIN_INTRODUCED",
+                                                               "RESUME",
+                                                               "SET_TARGET",
+                                                               "UNKNOWN",
+                                                               "RESET_WATCHES",
+                                                               "DIRECTORY_PART",
+                                                               "GET_FEATURE",
+                                                               "SET_FEATURE",
+                                                               "GET_QUOTA",
+                                                               "SET_QUOTA"};
     return type < names.size() ? names[type] : "UNKNOWN";
 }
 

@@ -18,11 +18,32 @@
 namespace xsgit::server {
 
 enum class MsgType : std::uint32_t {
-    Control = 0, Directory = 1, Read = 2, GetPerms = 3, Watch = 4, Unwatch = 5,
-    TransactionStart = 6, TransactionEnd = 7, Introduce = 8, Release = 9, GetDomainPath = 10,
-    Write = 11, Mkdir = 12, Rm = 13, SetPerms = 14, WatchEvent = 15, Error = 16,
-    IsDomainIntroduced = 17, Resume = 18, SetTarget = 19, ResetWatches = 21, DirectoryPart = 22,
-    GetFeature = 23, SetFeature = 24, GetQuota = 25, SetQuota = 26,
+    Control = 0,
+    Directory = 1,
+    Read = 2,
+    GetPerms = 3,
+    Watch = 4,
+    Unwatch = 5,
+    TransactionStart = 6,
+    TransactionEnd = 7,
+    Introduce = 8,
+    Release = 9,
+    GetDomainPath = 10,
+    Write = 11,
+    Mkdir = 12,
+    Rm = 13,
+    SetPerms = 14,
+    WatchEvent = 15,
+    Error = 16,
+    IsDomainIntroduced = 17,
+    Resume = 18,
+    SetTarget = 19,
+    ResetWatches = 21,
+    DirectoryPart = 22,
+    GetFeature = 23,
+    SetFeature = 24,
+    GetQuota = 25,
+    SetQuota = 26,
 };
 
 /// "READ", "TRANSACTION_START"; "UNKNOWN" for what is none. Static lifetime.

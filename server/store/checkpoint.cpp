@@ -82,7 +82,8 @@ std::vector<UnsentOutput> UnsentOutputs::take()
 {
     std::vector<UnsentOutput> out;
     for (auto &[conn, q] : queues_)
-        out.insert(out.end(), std::make_move_iterator(q.items.begin()), std::make_move_iterator(q.items.end()));
+        out.insert(out.end(), std::make_move_iterator(q.items.begin()),
+                   std::make_move_iterator(q.items.end()));
     queues_.clear();
     bytes_ = 0;
     return out;
@@ -131,7 +132,8 @@ LoadedCheckpoint load_checkpoint(const std::string &data, const Repository &repo
             out.state.load_record(*r, {});
             const auto commit = repo.commit(out.head.tips.main);
             if (!commit || commit->tree != out.head.tips.main_tree)
-                throw StreamDamaged("checkpoint: its commit " + out.head.tips.main.hex() + " is not in the repository");
+                throw StreamDamaged("checkpoint: its commit " + out.head.tips.main.hex() +
+                                    " is not in the repository");
             out.state.load_tree(load_tree(repo, out.head.tips.main_tree, out.state.epoch(), cache));
             out.head.tips.seq = out.state.seq();
         } else {
@@ -144,7 +146,8 @@ LoadedCheckpoint load_checkpoint(const std::string &data, const Repository &repo
             out.state.load_record(*r, [&](std::string_view id) {
                 const auto commit = repo.commit(to_oid(id));
                 if (!commit)
-                    throw StreamDamaged("checkpoint: a transaction's commit " + to_oid(id).hex() + " is missing");
+                    throw StreamDamaged("checkpoint: a transaction's commit " + to_oid(id).hex() +
+                                        " is missing");
                 return load_tree(repo, commit->tree, out.state.epoch(), cache);
             });
         }

@@ -10,14 +10,14 @@
 namespace xsgit::server {
 namespace {
 
-constexpr std::int64_t kPublishSpacing = 20'000;   // us, when the journal is drained
-constexpr std::int64_t kPublishAtLeast = 50'000;   // us, under load
-constexpr std::int64_t kFoldSlice = 5'000;         // us between looks at the clock's deadlines
+constexpr std::int64_t kPublishSpacing = 20'000;     // us, when the journal is drained
+constexpr std::int64_t kPublishAtLeast = 50'000;     // us, under load
+constexpr std::int64_t kFoldSlice = 5'000;           // us between looks at the clock's deadlines
 constexpr std::int64_t kCheckpointEvery = 1'000'000; // us
 constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal
-constexpr std::size_t kPackBytes = 32u << 20;      // published early: memory, and packs that merge well
-constexpr int kStopTries = 50;                     // for room, of 100 ms each, when stopping
-constexpr std::size_t kTrimBytes = 8u << 20;       // unsent outputs kept between publishes
+constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory, and packs that merge well
+constexpr int kStopTries = 50;                       // for room, of 100 ms each, when stopping
+constexpr std::size_t kTrimBytes = 8u << 20;         // unsent outputs kept between publishes
 
 constexpr const char *kMain = "refs/heads/main";
 constexpr const char *kConflicts = "refs/heads/conflicts";
@@ -25,7 +25,8 @@ constexpr const char *kHead = "refs/xsgit/head";
 
 std::int64_t now_us()
 {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
         .count();
 }
 
@@ -128,7 +129,8 @@ bool Committer::fold_some()
             if (outputs_.hash() != e->outputs_hash && !hash_reported_) {
                 hash_reported_ = true;
                 report_("event " + std::to_string(e->number) +
-                        " answers otherwise than when it was executed: another version of xenstored wrote the journal");
+                        " answers otherwise than when it was executed: another version of xenstored wrote "
+                        "the journal");
             }
             if (e->kind == EventKind::Close)
                 unsent_.forget(e->conn);
@@ -147,7 +149,8 @@ void Committer::pause()
     if (state_.event_number() == published_event_) {
         const bool checkpoint_due = state_.event_number() != checkpointed_event_;
         journal_.wait(at_, checkpoint_due ? 200'000 : 1'000'000);
-        if (checkpoint_due && now_us() - last_checkpoint_us_ >= kCheckpointEvery && !(journal_.head().offset > at_.offset))
+        if (checkpoint_due && now_us() - last_checkpoint_us_ >= kCheckpointEvery &&
+            !(journal_.head().offset > at_.offset))
             checkpoint();
         return;
     }
@@ -225,14 +228,16 @@ void Committer::no_room(const std::string &what)
         drop_old_epochs();
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (stop_ && ++stop_tries_ > kStopTries)
-        throw std::runtime_error(what + ", and the daemon was told to stop: what is not in history yet is in the journal");
+        throw std::runtime_error(
+            what + ", and the daemon was told to stop: what is not in history yet is in the journal");
 }
 
 void Committer::put_back(const std::string &ref, const Oid &ours, const Oid &last)
 {
     const auto there = repo_->read_ref(ref);
     if (there && *there != last && *there != ours && !last.is_null()) {
-        const std::string name = "refs/heads/rescued/" + ref.substr(ref.rfind('/') + 1) + "-" + there->hex().substr(0, 12);
+        const std::string name =
+            "refs/heads/rescued/" + ref.substr(ref.rfind('/') + 1) + "-" + there->hex().substr(0, 12);
         repo_->write_ref(name, *there);
         report_(ref + " was moved by somebody to " + there->hex() + ": put back; theirs is " + name);
     }

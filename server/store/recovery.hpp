@@ -17,10 +17,10 @@ namespace xsgit::server {
 struct Recovered {
     State state;
     UnsentOutputs unsent;
-    std::string checkpoint;      // the one that was used; empty: folded from the first event
-    CheckpointHead head;         // of it
-    Journal::Position from;      // first event behind it
-    Journal::Position end;       // behind the last event folded
+    std::string checkpoint; // the one that was used; empty: folded from the first event
+    CheckpointHead head;    // of it
+    Journal::Position from; // first event behind it
+    Journal::Position end;  // behind the last event folded
 };
 
 /// Tries checkpoint, checkpoint.old, and the journal alone if it still has its first event; folds what
@@ -28,7 +28,8 @@ struct Recovered {
 /// checkpoint and fold. `report` gets a line for everything that was damaged. Nullopt when none leads to
 /// a whole state.
 std::optional<Recovered> recover(const StatePaths &paths, const Repository &repo, const Journal &journal,
-                                 ChangeSink *sink, const std::function<void(const CheckpointHead &, const State &)> &begin,
+                                 ChangeSink *sink,
+                                 const std::function<void(const CheckpointHead &, const State &)> &begin,
                                  const std::function<void(const std::string &)> &report);
 
 } // namespace xsgit::server

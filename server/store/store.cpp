@@ -28,13 +28,15 @@ constexpr std::int64_t kSlowWriters = 500'000;    // us of lag from which writer
 
 std::int64_t mono_us()
 {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
         .count();
 }
 
 std::int64_t wall_us()
 {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
         .count();
 }
 
@@ -49,7 +51,11 @@ bool may_write(const Event &e)
     if (e.kind != EventKind::Request || e.wire.size() < 4)
         return false;
     switch (static_cast<std::uint8_t>(e.wire[0])) {
-    case 7: case 11: case 12: case 13: case 14: // TRANSACTION_END WRITE MKDIR RM SET_PERMS
+    case 7:
+    case 11:
+    case 12:
+    case 13:
+    case 14: // TRANSACTION_END WRITE MKDIR RM SET_PERMS
         return true;
     default:
         return false;
@@ -87,6 +93,7 @@ void Store::Impl::make()
         Repository::create(paths.repo);
     if (::mkdir(paths.dir.c_str(), 0700) != 0 && errno != EEXIST)
         throw std::system_error(errno, std::generic_category(), "making " + paths.dir);
+    ::unlink(paths.journal.c_str()); // of a start that died before it had made a store
     journal = Journal::create(paths.journal, journal_capacity(options.budget));
     open_packs();
     Event start;
@@ -159,7 +166,9 @@ void Store::Impl::become_new(StoreKind kind)
     const std::string where = set_aside(paths, why);
     report(kind == StoreKind::OtherBoot
                ? fmt::format("the store is of another boot of this host: kept as history in {}", where)
-               : fmt::format("THE STORE IS DAMAGED and cannot be served: set aside as {}; starting with an empty one", where));
+               : fmt::format(
+                     "THE STORE IS DAMAGED and cannot be served: set aside as {}; starting with an empty one",
+                     where));
     state = State();
     unsent.clear();
     make();
@@ -170,7 +179,7 @@ bool Store::Impl::run(Event &e, Outputs &out)
     out.clear();
     e.number = journal->next_number();
     // Outputs' hash is known only behind step(), which cannot be undone: room first.
-    if (journal->capacity() - journal->bytes_used() < 4 * kRecordMax)
+    if (!journal->has_room())
         return false;
     e.mono_us = mono_us();
     e.wall_us = std::max(wall_us(), state.wall_us());
@@ -187,17 +196,20 @@ Store::~Store()
     impl_->committer.reset();
 }
 
-std::unique_ptr<Store> Store::open(const StoreOptions &options, const std::function<void(const std::string &)> &report)
+std::unique_ptr<Store> Store::open(const StoreOptions &options,
+                                   const std::function<void(const std::string &)> &report)
 {
     auto impl = std::make_unique<Impl>(options);
     impl->report = report;
     if (impl->options.budget == 0)
-        impl->options.budget = default_budget(fs::exists(options.repo) ? options.repo
-                                                                       : fs::path(options.repo).parent_path().string());
+        impl->options.budget = default_budget(
+            fs::exists(options.repo) ? options.repo : fs::path(options.repo).parent_path().string());
     const StoreKind kind = look_at(impl->paths, options.boot_id);
     switch (kind) {
     case StoreKind::Foreign:
-        throw std::runtime_error(options.repo + " exists and is no xsgit store: name another directory with --repo, or move it away");
+        throw std::runtime_error(
+            options.repo +
+            " exists and is no xsgit store: name another directory with --repo, or move it away");
     case StoreKind::Absent:
         impl->make();
         break;
@@ -219,8 +231,9 @@ std::vector<UnsentOutput> Store::take_unsent() { return std::move(impl_->unsent)
 
 void Store::start(SentUpTo sent_up_to)
 {
-    impl_->committer = std::make_unique<Committer>(impl_->paths, *impl_->journal, *impl_->packs,
-                                                   std::move(impl_->committer_start), std::move(sent_up_to), impl_->report);
+    impl_->committer =
+        std::make_unique<Committer>(impl_->paths, *impl_->journal, *impl_->packs,
+                                    std::move(impl_->committer_start), std::move(sent_up_to), impl_->report);
     impl_->maintenance = std::make_unique<Maintenance>(*impl_->packs, impl_->report);
 }
 

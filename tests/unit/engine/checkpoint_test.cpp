@@ -29,14 +29,31 @@ void traffic(World &w, std::mt19937 &random)
     const std::string path = names[random() % 6];
     const std::uint32_t tx = random() % 3 == 0 ? 1 + static_cast<std::uint32_t>(random() % 6) : 0;
     switch (random() % 9) {
-    case 0: case 1: w.write(conn, path, std::to_string(random() % 5), tx); break;
-    case 2: w.ask(conn, MsgType::Rm, args({path}), tx); break;
-    case 3: w.ask(conn, MsgType::Watch, args({path, std::to_string(random() % 3)})); break;
-    case 4: w.ask(conn, MsgType::Unwatch, args({path, std::to_string(random() % 3)})); break;
-    case 5: w.ask(conn, MsgType::TransactionStart, args({""})); break;
-    case 6: w.end(conn, tx, random() % 4 != 0); break;
-    case 7: w.read(conn, path, tx); break;
-    case 8: w.ask(conn, MsgType::SetPerms, args({path, "n0", "r4"}), tx, "4 0"); break;
+    case 0:
+    case 1:
+        w.write(conn, path, std::to_string(random() % 5), tx);
+        break;
+    case 2:
+        w.ask(conn, MsgType::Rm, args({path}), tx);
+        break;
+    case 3:
+        w.ask(conn, MsgType::Watch, args({path, std::to_string(random() % 3)}));
+        break;
+    case 4:
+        w.ask(conn, MsgType::Unwatch, args({path, std::to_string(random() % 3)}));
+        break;
+    case 5:
+        w.ask(conn, MsgType::TransactionStart, args({""}));
+        break;
+    case 6:
+        w.end(conn, tx, random() % 4 != 0);
+        break;
+    case 7:
+        w.read(conn, path, tx);
+        break;
+    case 8:
+        w.ask(conn, MsgType::SetPerms, args({path, "n0", "r4"}), tx, "4 0");
+        break;
     }
 }
 

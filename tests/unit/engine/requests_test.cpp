@@ -29,15 +29,15 @@ TEST_CASE("argument rules")
 {
     World w;
     const auto c = w.connect();
-    CHECK(w.ask(c, MsgType::Read, "/tool") == "EINVAL");                       // no NUL
-    CHECK(w.ask(c, MsgType::Read, std::string("/tool\0x", 7)) == "EINVAL");    // bytes behind it
+    CHECK(w.ask(c, MsgType::Read, "/tool") == "EINVAL");                    // no NUL
+    CHECK(w.ask(c, MsgType::Read, std::string("/tool\0x", 7)) == "EINVAL"); // bytes behind it
     CHECK(w.ask(c, MsgType::Read, "") == "EINVAL");
     CHECK(w.ask(c, MsgType::Write, "/a") == "EINVAL");
     CHECK(w.ask(c, MsgType::Read, args({"@introduceDomain"})) == "EINVAL");
     CHECK(w.ask(c, MsgType::GetPerms, args({"@introduceDomain"})) == "n0");
     CHECK(w.ask(c, MsgType::WatchEvent, args({"/a"})) == "ENOSYS");
     CHECK(w.ask(c, static_cast<MsgType>(65535), args({"/a"})) == "ENOSYS");
-    CHECK(w.ask(c, MsgType::Read, args({"/tool"}), 7) == "ENOENT"); // no such transaction
+    CHECK(w.ask(c, MsgType::Read, args({"/tool"}), 7) == "ENOENT");   // no such transaction
     CHECK(w.ask(c, MsgType::Watch, args({"/tool", "t"}), 7) == "OK"); // ignores it
     CHECK(w.ask(c, MsgType::GetDomainPath, args({"12"})) == "/local/domain/12");
     CHECK(w.ask(c, MsgType::GetDomainPath, args({"65536"})) == "EINVAL");
@@ -62,15 +62,15 @@ TEST_CASE("permissions of an unprivileged ring")
     const auto d7 = w.connect(7);
     CHECK(w.read(d7, "/local/domain/5/data") == "EACCES"); // its entry is stale
     CHECK(w.state.needs([] {
-              Event e;
-              static std::string wire;
-              const std::string payload = args({"/a", "n5", "r0", "r5", "w8"});
-              wire.assign(kHeaderSize, '\0');
-              write_header({14, 0, 0, static_cast<std::uint32_t>(payload.size())}, wire.data());
-              wire += payload;
-              e.wire = wire;
-              return e;
-          }()) == std::vector<std::uint32_t>{5, 8});
+        Event e;
+        static std::string wire;
+        const std::string payload = args({"/a", "n5", "r0", "r5", "w8"});
+        wire.assign(kHeaderSize, '\0');
+        write_header({14, 0, 0, static_cast<std::uint32_t>(payload.size())}, wire.data());
+        wire += payload;
+        e.wire = wire;
+        return e;
+    }()) == std::vector<std::uint32_t>{5, 8});
 }
 
 TEST_CASE("DIRECTORY_PART walks a list that is too long for one reply")

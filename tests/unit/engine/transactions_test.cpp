@@ -21,8 +21,8 @@ struct Sink final : ChangeSink {
     std::vector<std::pair<std::string, std::uint64_t>> conflicts; // path that differed, culprit
     void on_change(const Change &c) override
     {
-        changes.push_back({c.seq, c.fork_seq, c.steps.size(),
-                           !c.steps.empty() && c.steps.back().after.equal(c.after)});
+        changes.push_back(
+            {c.seq, c.fork_seq, c.steps.size(), !c.steps.empty() && c.steps.back().after.equal(c.after)});
     }
     void on_conflict(const Conflict &c) override
     {
@@ -132,11 +132,21 @@ TEST_CASE("the same transaction on an unmoved and on a moved main: same tree, sa
             const auto what = random() % 5;
             for (World *w : {&still, &moved}) {
                 switch (what) {
-                case 0: w->write(1, path, std::to_string(round), t); break;
-                case 1: w->ask(1, MsgType::Rm, args({path}), t); break;
-                case 2: w->ask(1, MsgType::Mkdir, args({path}), t); break;
-                case 3: w->read(1, path, t); break;
-                case 4: w->ask(1, MsgType::SetPerms, args({path, "n0", "r3"}), t, "3 1"); break;
+                case 0:
+                    w->write(1, path, std::to_string(round), t);
+                    break;
+                case 1:
+                    w->ask(1, MsgType::Rm, args({path}), t);
+                    break;
+                case 2:
+                    w->ask(1, MsgType::Mkdir, args({path}), t);
+                    break;
+                case 3:
+                    w->read(1, path, t);
+                    break;
+                case 4:
+                    w->ask(1, MsgType::SetPerms, args({path, "n0", "r3"}), t, "3 1");
+                    break;
                 }
             }
         }

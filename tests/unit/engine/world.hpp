@@ -54,11 +54,12 @@ public:
     }
 
     /// All messages that the request caused.
-    std::vector<Message> send(std::uint64_t conn, MsgType type, std::string_view payload, std::uint32_t tx = 0,
-                              std::string_view facts = {})
+    std::vector<Message> send(std::uint64_t conn, MsgType type, std::string_view payload,
+                              std::uint32_t tx = 0, std::string_view facts = {})
     {
         std::string wire(kHeaderSize, '\0');
-        write_header({static_cast<std::uint32_t>(type), 9, tx, static_cast<std::uint32_t>(payload.size())}, wire.data());
+        write_header({static_cast<std::uint32_t>(type), 9, tx, static_cast<std::uint32_t>(payload.size())},
+                     wire.data());
         wire.append(payload);
         Event e;
         e.kind = EventKind::Request;
