@@ -16,7 +16,7 @@ def play_all():
         for case in cases:
             problem = ""
             try:
-                script.Player(d.socket).play(case)
+                script.Player(d.socket, harness.options.peer).play(case)
             except Exception as e:  # Closed, a timeout: a failed case, not the end
                 problem = f"{type(e).__name__}: {e}" if not isinstance(e, script.Mismatch) else str(e)
             if harness.options.peer and case.peer:
