@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 
+from .daemon import wait_for
 from .wire import HANG
 
 # Whatever the user has configured must not matter.
@@ -115,3 +116,13 @@ def cat(repo, oids):
         result.append(out[end + 1:end + 1 + size])
         at = end + 1 + size + 1
     return result
+
+
+def settle(daemon):
+    """Returns when git sees everything that was acknowledged before. Costs a commit of its own: a write to
+    /settled, of a number that counts."""
+    daemon.settled = getattr(daemon, "settled", 0) + 1
+    value = str(daemon.settled)
+    with daemon.client() as c:
+        c.write("/settled", value)
+    wait_for(lambda: run(daemon.repo, "show", "main:settled", check=False)[1] == value, "git to see a write")
