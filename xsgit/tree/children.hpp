@@ -7,17 +7,17 @@
 
 #include "xsgit/base/ref.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace xsgit {
 
 class Node;
 using NodeRef = Ref<const Node>;
-class ChildPage; // a page of the B-tree; private to children.cpp
+class ChildPage; // a page of the B-tree: child_page.hpp, private to this folder
 
 class Children {
 public:
@@ -54,10 +54,19 @@ public:
         friend class ChildDiff;
         struct Level {
             const ChildPage *page;
-            std::size_t index;
+            std::uint32_t index;
         };
-        std::vector<Level> stack_;
-        void descend(const ChildPage *p);
+        /// More than any B-tree whose size fits 32 bits can have: see child_page.hpp.
+        static constexpr std::size_t kLevels = 10;
+
+        void push(const ChildPage *p, std::size_t index) noexcept;
+        /// Leaves pages that are read to their end.
+        void pop_finished() noexcept;
+        /// Goes down to the first node below the current entry, unless on one.
+        void to_node() noexcept;
+
+        std::array<Level, kLevels> stack_;
+        std::size_t depth_ = 0; // levels in use; 0: at the end
     };
     Cursor begin() const;
     /// At the child whose name begins at or after byte `offset` of the concatenated,
@@ -69,7 +78,6 @@ public:
 
 private:
     friend class ChildDiff;
-    friend class Node; // takes the pages apart without recursion
     explicit Children(Ref<const ChildPage> root) noexcept;
     Ref<const ChildPage> root_;
 };
@@ -84,10 +92,13 @@ public:
     bool next();
     const Node *before() const noexcept { return before_; }
     const Node *after() const noexcept { return after_; }
+    /// Entries of pages looked at so far: what the comparison cost.
+    std::size_t visits() const noexcept { return visits_; }
 
 private:
     Children::Cursor a_, b_;
     const Node *before_ = nullptr, *after_ = nullptr;
+    std::size_t visits_ = 0;
 };
 
 } // namespace xsgit

@@ -11,8 +11,8 @@
 #include "xsgit/base/ref.hpp"
 #include "xsgit/tree/children.hpp"
 
+#include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 
 namespace xsgit {
@@ -30,7 +30,7 @@ public:
     /// Queues; never recurses over the depth of the tree.
     static void destroy(const Node *n) noexcept;
 
-    std::string_view name() const noexcept { return name_; }
+    std::string_view name() const noexcept { return {reinterpret_cast<const char *>(this + 1), name_size_}; }
     std::string_view value() const noexcept { return view(value_); }
     const BytesRef &value_ref() const noexcept { return value_; }
     const PermsRef &perms() const noexcept { return perms_; }
@@ -44,9 +44,9 @@ public:
     mutable std::unique_ptr<Annotation> note;
 
 private:
-    Node(std::string_view name, BytesRef value, PermsRef perms, Children children);
+    Node(std::uint32_t name_size, BytesRef value, PermsRef perms, Children children) noexcept;
     ~Node() = default;
-    std::string name_;
+    std::uint32_t name_size_; // the bytes of the name follow the object
     BytesRef value_;
     PermsRef perms_;
     Children children_;
