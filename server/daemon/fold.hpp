@@ -2,7 +2,7 @@
 // What the event loop needs of the store: the fold, and nothing of how it is kept.
 #pragma once
 
-#include "server/daemon/store.hpp"
+#include "server/store/store.hpp"
 
 #include <cstdint>
 #include <vector>

@@ -3,6 +3,7 @@
 // that comes too often is counted instead of written. Text of guests goes through escape() first.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -16,6 +17,8 @@ public:
     enum class Target { Stderr, Syslog };
     enum class Level { Error, Warning, Notice };
     explicit Log(Target target) noexcept : target_(target) {}
+    /// From any thread.
+    void set_target(Target target) noexcept { target_.store(target); }
 
     /// `kind` names the sort of message for the rate limit: ten in ten seconds each.
     /// May be called from any thread.
@@ -31,7 +34,7 @@ private:
     };
     void put(Level level, std::string_view text) const;
 
-    Target target_;
+    std::atomic<Target> target_;
     std::mutex mutex_;
     std::map<std::string, Window, std::less<>> windows_;
 };

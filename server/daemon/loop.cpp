@@ -18,9 +18,6 @@ constexpr std::uint64_t kListen = ~std::uint64_t{0};
 constexpr std::uint64_t kSignal = kListen - 1;
 constexpr std::uint64_t kKeeper = kListen - 2;
 
-/// While the journal is full, it is tried again this often.
-constexpr long kRetryNs = 1'000'000;
-
 std::int64_t now_ms() noexcept
 {
     timespec t{};
@@ -56,12 +53,11 @@ Loop::End Loop::run()
 {
     std::array<epoll_event, 256> events;
     while (!stop_ && !keeper_gone_) {
-        blocked_ = false;
         const int n = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout());
         if (n < 0 && errno != EINTR)
             throw std::system_error(errno, std::generic_category(), "epoll_wait");
-        if (unadmitted_)
-            admit(std::move(unadmitted_));
+        if (waiting())
+            retry();
         for (int i = 0; i < n; ++i)
             handle(events[static_cast<std::size_t>(i)]);
         if (!accepting_ && now_ms() >= accept_again_ms_) {
@@ -71,22 +67,38 @@ Loop::End Loop::run()
         serve();
         flush_dirty();
         reap();
-        if (blocked_) {
-            const timespec t{0, kRetryNs};
-            nanosleep(&t, nullptr);
-        }
     }
     return stop_ ? End::Stop : End::KeeperGone;
 }
 
+/// Something was refused by the store and is tried again every millisecond.
+bool Loop::waiting() const { return !held_.empty() || !closing_.empty() || !lost_.empty() || unadmitted_; }
+
 int Loop::timeout() const
 {
-    if (!ready_.empty() || !closing_.empty() || !lost_.empty() || unadmitted_)
+    if (!ready_.empty())
         return 0;
+    if (waiting())
+        return 1;
     if (accepting_)
         return -1;
     const std::int64_t left = accept_again_ms_ - now_ms();
     return left > 0 ? static_cast<int>(left) : 0;
+}
+
+void Loop::retry()
+{
+    const std::int64_t now = now_ms();
+    if (now == retried_ms_)
+        return;
+    retried_ms_ = now;
+    if (unadmitted_)
+        admit(std::move(unadmitted_));
+    for (Connection *c : std::exchange(held_, {})) {
+        c->held = false;
+        watch(*c);
+        look(*c);
+    }
 }
 
 void Loop::handle(const epoll_event &e)
@@ -126,8 +138,8 @@ void Loop::signalled()
 
 void Loop::watch(Connection &c)
 {
-    const std::uint32_t wanted = (c.stalled ? 0u : EPOLLIN) | (c.full ? EPOLLOUT : 0u);
-    if (wanted == c.interest)
+    const std::uint32_t wanted = (c.stalled || c.held ? 0u : EPOLLIN) | (c.full ? EPOLLOUT : 0u);
+    if (c.closing || wanted == c.interest)
         return;
     control(epoll_.get(), EPOLL_CTL_MOD, c.fd, c.id, wanted);
     c.interest = wanted;

@@ -29,6 +29,7 @@ public:
     struct Parts {
         Fold &fold;
         SlotFile &slots;
+        SentNames &names; // for the store's threads: outlives them
         Hypervisor &hypervisor;
         Log &log;
         int listen_fd;
@@ -54,6 +55,8 @@ private:
     void signalled();
     void watch(Connection &c);
     int timeout() const;
+    bool waiting() const;
+    void retry();
 
     // loop_serve.cpp
     void readable(Connection &c);
@@ -81,15 +84,15 @@ private:
 
     Parts p_;
     UniqueFd epoll_;
-    SentNames names_;
     Outputs out_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> clients_;
     std::deque<Connection *> ready_;
     std::vector<Connection *> dirty_;
-    std::vector<Connection *> closing_;
+    std::vector<Connection *> closing_;      // no longer in epoll
     std::unique_ptr<Connection> unadmitted_; // its Connect event had no room in the journal
     std::vector<std::uint64_t> lost_;        // connections of the state without a socket
-    bool blocked_ = false;                   // the journal was full
+    std::vector<Connection *> held_;         // the store did not take their request now
+    std::int64_t retried_ms_ = 0;
     bool accepting_ = true;
     std::int64_t accept_again_ms_ = 0;
     bool stop_ = false, keeper_gone_ = false;

@@ -16,6 +16,7 @@ namespace xsgit::server {
 namespace {
 
 constexpr int kAcceptsPerPass = 64;
+constexpr useconds_t kRetryUs = 1000;
 /// At this blame (two crashes, or eight kills) a request is answered EIO instead of tried again.
 constexpr unsigned kPoisonBlame = 8;
 
@@ -65,14 +66,14 @@ bool Loop::take_in(int fd)
 
 void Loop::admit(std::unique_ptr<Connection> c)
 {
-    names_.add(c->id, c->index);
+    p_.names.add(c->id, c->index);
     Event e;
     e.kind = EventKind::Connect;
     e.conn = c->id;
     e.facts = c->slot.facts();
     if (!execute(e)) {
-        blocked_ = true;
         unadmitted_ = std::move(c);
+        pause_accepting();
         return;
     }
     Connection &client = *c;
@@ -93,6 +94,7 @@ void Loop::close(Connection &c)
         return;
     c.closing = true;
     flush(c); // what is queued already; without blocking
+    (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, c.fd, nullptr);
     closing_.push_back(&c);
 }
 
@@ -101,10 +103,7 @@ bool Loop::execute_close(std::uint64_t conn)
     Event e;
     e.kind = EventKind::Close;
     e.conn = conn;
-    if (execute(e))
-        return true;
-    blocked_ = true;
-    return false;
+    return execute(e);
 }
 
 void Loop::reap()
@@ -121,9 +120,11 @@ void Loop::reap()
             std::erase(ready_, &c);
         if (c.dirty)
             std::erase(dirty_, &c);
+        if (c.held)
+            std::erase(held_, &c);
         ::close(c.fd);
         p_.slots.release(c.index);
-        names_.remove(c.id);
+        p_.names.remove(c.id);
         clients_.erase(c.id);
     }
 }
@@ -145,25 +146,19 @@ void Loop::resume(const std::vector<int> &orphans)
             continue;
         Connection &c = *it->second;
         if (c.outbox.empty())
-            names_.waiting(c.index, o.name);
+            p_.names.waiting(c.index, o.name);
         c.outbox.add(o.name, o.event, o.bytes);
     }
-    names_.delivered(p_.fold.event_number());
-    p_.fold.start([this](std::uint64_t conn) { return names_.sent_up_to(conn); });
+    p_.names.delivered(p_.fold.event_number());
+    p_.fold.start([names = &p_.names](std::uint64_t conn) { return names->sent_up_to(conn); });
 
-    const auto until_done = [&](const auto &left, const auto &step) {
-        while (left()) {
-            blocked_ = false;
-            step();
-            if (blocked_)
-                usleep(1000);
-        }
-    };
+    // The committer makes room meanwhile.
     const auto take = [&](int fd) {
-        take_in(fd);
-        until_done([&] { return unadmitted_ != nullptr; }, [&] { admit(std::move(unadmitted_)); });
+        for (take_in(fd); unadmitted_; usleep(kRetryUs))
+            admit(std::move(unadmitted_));
     };
-    until_done([&] { return !lost_.empty(); }, [&] { reap(); });
+    for (reap(); !lost_.empty(); reap())
+        usleep(kRetryUs);
     // Taken, but never connected as far as the journal knows.
     for (const std::uint32_t index : strangers) {
         const int fd = p_.slots.entry(index).fd;
@@ -197,7 +192,7 @@ bool Loop::resume_slot(std::uint32_t index, const std::vector<State::Connection>
     judge_executing(*c, state->requests);
     while (c->slot.frame() == Slot::Frame::Complete && c->slot.request_number() <= state->requests)
         c->slot.consume();
-    names_.add(c->id, index);
+    p_.names.add(c->id, index);
     epoll_event ev{};
     ev.events = c->interest = EPOLLIN;
     ev.data.u64 = c->id;

@@ -32,7 +32,7 @@ int count_files(const std::string &dir, std::string_view prefix)
 
 void Loop::readable(Connection &c)
 {
-    if (c.closing || c.stalled || c.ready)
+    if (c.closing || c.stalled || c.held || c.ready)
         return;
     switch (c.slot.receive()) {
     case Slot::Receive::Data:
@@ -46,7 +46,7 @@ void Loop::readable(Connection &c)
 
 void Loop::look(Connection &c)
 {
-    if (c.ready || c.closing || c.stalled)
+    if (c.ready || c.closing || c.stalled || c.held)
         return;
     switch (c.slot.frame()) {
     case Slot::Frame::Partial:
@@ -66,17 +66,20 @@ void Loop::serve()
 {
     for (int n = 0; n < kBurst && !ready_.empty(); ++n) {
         Connection &c = *ready_.front();
-        if (!c.closing && c.outbox.bytes() > kOutputStall)
+        ready_.pop_front();
+        c.ready = false;
+        if (c.closing)
+            continue;
+        if (c.outbox.bytes() > kOutputStall)
             flush(c);
         if (c.outbox.bytes() > kOutputStall) {
             c.stalled = true;
             watch(c);
-        } else if (!c.closing && !execute(c)) {
-            blocked_ = true;
-            return;
+        } else if (!execute(c)) {
+            c.held = true;
+            held_.push_back(&c);
+            watch(c);
         }
-        ready_.pop_front();
-        c.ready = false;
         look(c);
         // Somebody who waits for this reply gets it now; who has sent more gets several together.
         if (!c.ready)
@@ -158,13 +161,13 @@ void Loop::deliver(std::uint64_t event)
             p_.log.warning("events-dropped",
                            fmt::format("connection {} does not read; its watch events are dropped", c->id));
         if (first && !c->outbox.empty())
-            names_.waiting(c->index, name);
+            p_.names.waiting(c->index, name);
         if (!c->dirty) {
             c->dirty = true;
             dirty_.push_back(c);
         }
     }
-    names_.delivered(event);
+    p_.names.delivered(event);
 }
 
 void Loop::flush(Connection &c)
@@ -176,9 +179,9 @@ void Loop::flush(Connection &c)
         const Outbox::Batch batch = c.outbox.take(c.slot.buffer(), Slot::buffer_size());
         result = c.slot.start_batch(batch.bytes, batch.last);
         if (c.outbox.empty())
-            names_.nothing_waits(c.index);
+            p_.names.nothing_waits(c.index);
         else
-            names_.waiting(c.index, c.outbox.front());
+            p_.names.waiting(c.index, c.outbox.front());
     }
     if (result == Slot::Send::Gone)
         return make_deaf(c);
@@ -206,7 +209,7 @@ void Loop::make_deaf(Connection &c)
         return;
     c.deaf = true;
     c.outbox.clear();
-    names_.nothing_waits(c.index);
+    p_.names.nothing_waits(c.index);
     c.full = c.stalled = false;
     look(c);
     watch(c);

@@ -3,7 +3,7 @@
 // never replies; it never changes one.
 #pragma once
 
-#include "server/daemon/store.hpp"
+#include "server/store/store.hpp"
 
 #include <cstdint>
 #include <string>

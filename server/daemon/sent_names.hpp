@@ -3,7 +3,7 @@
 #pragma once
 
 #include "server/daemon/slot_format.hpp"
-#include "server/daemon/store.hpp"
+#include "server/store/store.hpp"
 
 #include <atomic>
 #include <cstdint>

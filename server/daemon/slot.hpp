@@ -5,7 +5,7 @@
 #pragma once
 
 #include "server/daemon/slot_format.hpp"
-#include "server/daemon/store.hpp"
+#include "server/store/store.hpp"
 #include "server/daemon/transport.hpp"
 
 #include <cstdint>

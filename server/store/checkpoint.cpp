@@ -98,6 +98,11 @@ std::string write_checkpoint(const State &state, const HistoryWriter &writer, co
     w.bytes(raw(tips.main_tree));
     w.u64(tips.conflicts_number);
     w.bytes(raw(tips.conflicts));
+    const EpochStart &start = writer.epoch_start();
+    w.u64(start.seq);
+    w.bytes(raw(start.main));
+    w.bytes(raw(start.side));
+    w.bytes(raw(start.conflicts));
     state.save(w, [&](std::uint64_t seq) {
         const auto id = writer.commit_of(seq);
         return std::string(raw(id ? *id : Oid{}));
@@ -119,6 +124,10 @@ LoadedCheckpoint load_checkpoint(const std::string &data, const Repository &repo
             tips.main_tree = to_oid(r->bytes(20));
             tips.conflicts_number = r->u64();
             tips.conflicts = to_oid(r->bytes(20));
+            out.head.start.seq = r->u64();
+            out.head.start.main = to_oid(r->bytes(20));
+            out.head.start.side = to_oid(r->bytes(20));
+            out.head.start.conflicts = to_oid(r->bytes(20));
             has_head = true;
         } else if (r->type() == kUnsentRecord) {
             UnsentOutput o;

@@ -44,6 +44,7 @@ private:
 /// What a checkpoint says of git.
 struct CheckpointHead {
     Tips tips;
+    EpochStart start;
     std::vector<std::pair<std::uint64_t, Oid>> bases; // main commits that open transactions started from
 };
 

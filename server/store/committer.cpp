@@ -72,13 +72,12 @@ void Committer::load()
     epochs_ = std::make_unique<Epochs>(paths_.epochs);
     at_ = checkpoint_at_ = checkpoint_old_at_ = start_.from;
     if (start_.checkpoint.empty()) {
-        writer_ = std::make_unique<HistoryWriter>(Tips{}, Tree(), 1);
+        writer_ = std::make_unique<HistoryWriter>(Tips{}, Tree(), 1, EpochStart{}, repo_.get());
     } else {
         LoadedCheckpoint c = load_checkpoint(start_.checkpoint, *repo_, this);
         state_ = std::move(c.state);
         unsent_ = std::move(c.unsent);
-        writer_ = std::make_unique<HistoryWriter>(c.head.tips, state_.tree(), state_.epoch());
-        writer_->remember(c.head.tips.seq, c.head.tips.main);
+        writer_ = std::make_unique<HistoryWriter>(c.head.tips, state_.tree(), state_.epoch(), c.head.start, repo_.get());
         for (const auto &[seq, id] : c.head.bases)
             writer_->remember(seq, id);
         start_.checkpoint.clear();
@@ -260,13 +259,14 @@ void Committer::move_refs()
 
 void Committer::note_epoch_start()
 {
-    const HistoryWriter::EpochStart &s = writer_->epoch_start();
+    const EpochStart &s = writer_->epoch_start();
     if (s.main.is_null() || noted_epoch_ == writer_->epoch())
         return;
     noted_epoch_ = writer_->epoch();
     EpochBoundary b{s.seq, {s.main}};
-    if (!s.conflicts.is_null())
-        b.commits.push_back(s.conflicts);
+    for (const Oid &id : {s.side, s.conflicts})
+        if (!id.is_null())
+            b.commits.push_back(id);
     epochs_->set(noted_epoch_, std::move(b), packs_.oldest_epoch());
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The committer: a thread that folds the journal with an engine of its own and turns what
-// happens into git objects, packs, refs and checkpoints. It publishes when the journal is drained, else every
-// 50 ms.
+// happens into git objects, packs, refs and checkpoints. It publishes when the journal is drained, else every 50 ms.
 #pragma once
 
 #include "server/store/checkpoint.hpp"

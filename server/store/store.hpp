@@ -41,28 +41,25 @@ struct StoreOptions {
 
 class Store {
 public:
-    /// First output of `conn` that is not completely sent yet; called from the committer thread. Names only
-    /// grow.
+    /// First output of `conn` that is not completely sent yet; called from the committer thread. Names only grow.
     using SentUpTo = std::function<OutputName(std::uint64_t conn)>;
 
-    /// Makes or recovers the store. A repository of another boot, damaged, or of another format is set aside
-    /// as design says (the text of what happened goes to `report`, a line each). Throws std::runtime_error
-    /// with advice when `repo` cannot be used at all (not ours, not writable). The caller holds the lock.
+    /// Makes or recovers the store. A repository of another boot, damaged, or of another format is set aside as
+    /// design says (the text of what happened goes to `report`, a line each). Throws std::runtime_error with advice when `repo`
+    /// cannot be used at all (not ours, not writable). The caller holds the lock.
     static std::unique_ptr<Store> open(const StoreOptions &options,
                                        const std::function<void(const std::string &)> &report);
     ~Store();
 
     const State &state() const;
-    /// Outputs since the checkpoint, oldest first, that `sent` does not know as sent. Call once, after
-    /// open().
+    /// Outputs since the checkpoint, oldest first, that `sent` does not know as sent. Call once, after open().
     std::vector<UnsentOutput> take_unsent();
 
     /// Starts the committer and maintenance threads.
     void start(SentUpTo sent_up_to);
 
     /// Gives `e` its number and times, executes it, journals it. `out` is cleared first; nothing of it
-    /// may leave before this returned true. False: the journal is full, try again when the committer has made
-    /// room (nothing was executed).
+    /// may leave before this returned true. False: the journal is full, try again when the committer has made room (nothing was executed).
     bool execute(Event &e, Outputs &out);
 
     /// Microseconds that history lags behind the state; 0 if up to date.

@@ -23,18 +23,29 @@ def is_doctest(program):
         return False
 
 
-def cases_of(report):
-    """(name, passed) of each case in doctest's XML report, which may be cut off."""
-    cases = []
-    try:
-        for _, element in ET.iterparse(report):
-            if element.tag == "TestCase" and element.get("skipped") != "true":
-                result = element.find("OverallResultsAsserts")
-                ok = result is not None and result.get("test_case_success") == "true"
-                cases.append((" ".join(element.get("name", "?").split()), ok))
-    except ET.ParseError:
-        pass  # the program died; its exit status tells
-    return cases
+class Report:
+    """doctest's XML report: `cases` as (name, passed), `details` of what failed; `whole` if it
+    was not cut off."""
+
+    def __init__(self, path):
+        self.cases, self.details, self.whole = [], [], True
+        try:
+            for _, element in ET.iterparse(path):
+                if element.tag == "TestCase" and element.get("skipped") != "true":
+                    self.add(element)
+        except (ET.ParseError, OSError):
+            self.whole = False
+
+    def add(self, element):
+        result = element.find("OverallResultsAsserts")
+        ok = result is not None and result.get("test_case_success") == "true"
+        self.cases.append((" ".join(element.get("name", "?").split()), ok))
+        if ok:
+            return
+        for part in element.iter():
+            text = " ".join(" ".join(part.itertext()).split())
+            if part.tag in ("Expression", "Exception", "Message", "Info"):
+                self.details.append(f"{part.get('filename', '')}:{part.get('line', '')}: {part.tag} {text}")
 
 
 def run(test, tmp):
@@ -43,27 +54,28 @@ def run(test, tmp):
     command = list(test["cmd"])
     doctest = is_doctest(command[0])
     if doctest:
-        command += ["--reporters=xml,console", "--out=" + report, "--no-colors"]
-        if os.path.exists(report):
-            os.unlink(report)
+        command += ["--reporters=xml", "--out=" + report]
     limit = 10 * (test["timeout"] or 30)  # meson's limits are for builds without sanitizers
     env = {**os.environ, **test["env"]}
     try:
         done = subprocess.run(command, cwd=test["workdir"], env=env, timeout=limit, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except subprocess.TimeoutExpired as e:
-        return [], f"not done after {limit} s", e.output or b""
+        return [], f"not done after {limit} s", (e.output or b"").decode(errors="replace")
+    output = done.stdout.decode(errors="replace")[-20000:]
     if not doctest:
-        return [], "" if done.returncode == 0 else f"status {done.returncode}", done.stdout
-    cases = cases_of(report) if os.path.exists(report) else []
+        return [], "" if done.returncode == 0 else f"status {done.returncode}", output
+    result = Report(report)
     trouble = ""
     if done.returncode < 0:
         trouble = f"killed by signal {-done.returncode}"
-    elif done.returncode != 0 and all(ok for _, ok in cases):
+    elif done.returncode != 0 and all(ok for _, ok in result.cases):
         trouble = f"status {done.returncode}"
-    elif not cases:
+    elif not result.whole:
+        trouble = "its report cannot be read"
+    elif not result.cases:
         trouble = "ran no test case"
-    return cases, trouble, done.stdout
+    return result.cases, trouble, "\n".join([output, *result.details])
 
 
 def main():
@@ -77,7 +89,7 @@ def main():
         bad = [case for case, ok in cases if not ok]
         if bad or trouble:
             failed = True
-            sys.stdout.write(output.decode(errors="replace")[-20000:] + "\n")
+            print(output)
         for case, ok in cases:
             if not (ok and by_program):
                 print(f"{'PASS' if ok else 'FAIL'}: {name}: {case}")

@@ -79,6 +79,8 @@ struct HistoryWriter::Impl {
             const Tree &after = c.steps[k - 1].after;
             const Oid id = encode_tree(*tree, after, epoch, pack);
             parent = put_commit(id, {parent}, c.actor.domid, c.wall_us, step_message(c, k));
+            if (start.seq == 0 && k == 1)
+                start.side = parent;
             tree = &after;
         }
         return parent;

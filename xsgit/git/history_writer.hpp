@@ -28,10 +28,11 @@ struct Tips {
 class Repository;
 
 /// First commits written in the current epoch (they become `shallow` when older epochs are
-/// dropped). Zero and null until there is one. conflicts: the carried-over tip, if there was one.
+/// dropped). Zero and null until there is one. side: the first commit of the transaction that `main` merges, if it
+/// merges one, for its parent lies in the old epoch as well. conflicts: the carried-over tip, if there was one.
 struct EpochStart {
     std::uint64_t seq = 0;
-    Oid main, conflicts;
+    Oid main, side, conflicts;
 };
 
 class HistoryWriter final : public ChangeSink {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <git2/sys/odb_backend.h>
 #include <sys/stat.h>
 
 namespace xsgit {

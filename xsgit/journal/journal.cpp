@@ -131,6 +131,8 @@ std::optional<Event> Journal::next(Position &p) const
         const std::byte *in = data_ + place;
         if (read_only_) {
             in = copy_out(in, avail);
+            // Before the bytes are believed: in the next round this place may lie within a
+            // request, whose sender could have put the image of a good record there.
             check_kept(p);
         }
         status = read_record(in, avail, e, length);

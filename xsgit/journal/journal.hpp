@@ -92,7 +92,8 @@ public:
     /// read-only.
     void wake() const noexcept;
     /// Gives room back up to `p`, which came from next(), head() or a checkpoint of this
-    /// journal and must not be behind head(). Does nothing if `p` is freed already.
+    /// journal and is not past head() (of a checkpoint: the caller compares). Does nothing if `p` is freed
+    /// already.
     void free_to(Position p) noexcept;
 
     /// Recovery, before there are threads: checks everything from the tail; on damage cuts
