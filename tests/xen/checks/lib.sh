@@ -22,4 +22,4 @@ in_xen() {
     return "$rc"
 }
 # fact NAME: what the script in dom0 said with "XENRIG-FACT NAME VALUE".
-fact() { sed -n "s/.*XENRIG-FACT $1 \(.*\)/\1/p" "$console" | tail -1; }
+fact() { tr -d "\r" <"$console" | sed -n "s/.*XENRIG-FACT $1 \(.*\)/\1/p" | tail -1; }
