@@ -28,8 +28,8 @@ struct Operation {
 /// Who did it.
 struct Actor {
     std::uint32_t domid = 0;
-    std::uint64_t conn = 0;      // incarnation; 0: the daemon itself
-    std::string_view peer;       // "pid 123 xenstore-write" for sockets, may be empty
+    std::uint64_t conn = 0; // incarnation; 0: the daemon itself
+    std::string_view peer;  // "pid 123 xenstore-write" for sockets, may be empty
 };
 
 /// One step of a transaction, as a commit of the side branch.
@@ -40,14 +40,14 @@ struct TxStep {
 
 /// A commit on main.
 struct Change {
-    std::uint64_t seq = 0;       // from 1, no gaps
+    std::uint64_t seq = 0; // from 1, no gaps
     std::int64_t wall_us = 0;
     Actor actor;
-    Operation op;                // kind Commit for a transaction
-    Tree before, after;          // before is empty for seq 1
+    Operation op;       // kind Commit for a transaction
+    Tree before, after; // before is empty for seq 1
     // transactions only
     std::uint32_t tx = 0;
-    std::uint64_t fork_seq = 0;  // the side branch forks from this commit; steps start on its tree
+    std::uint64_t fork_seq = 0; // the side branch forks from this commit; steps start on its tree
     Tree fork;
     std::vector<TxStep> steps;
 };
@@ -56,17 +56,17 @@ struct Change {
 struct Conflict {
     struct Entry {
         Operation op;
-        std::string_view reply;  // "OK", an error name, or the bytes that were read
+        std::string_view reply; // "OK", an error name, or the bytes that were read
     };
-    std::uint64_t number = 0;    // from 1, no gaps
+    std::uint64_t number = 0; // from 1, no gaps
     std::int64_t wall_us = 0;
     Actor actor;
     std::uint32_t tx = 0;
-    std::uint64_t base_seq = 0;  // main when the transaction started
-    std::uint64_t head_seq = 0;  // main when it was refused
+    std::uint64_t base_seq = 0; // main when the transaction started
+    std::uint64_t head_seq = 0; // main when it was refused
     std::vector<Entry> log;
-    std::size_t differs = 0;     // index in log of the first request that would answer differently
-    std::string_view reply_now;  // what it would answer (or the effect that differs)
+    std::size_t differs = 0;       // index in log of the first request that would answer differently
+    std::string_view reply_now;    // what it would answer (or the effect that differs)
     std::uint64_t culprit_seq = 0; // newest commit that changed what it saw; 0: not known
 };
 

@@ -16,7 +16,7 @@ struct Output {
     std::uint64_t conn = 0;   // incarnation of the receiver
     std::uint32_t offset = 0; // of the whole message (header and payload) in the buffer
     std::uint32_t length = 0;
-    bool event = false;       // watch event (may be coalesced or dropped), else a reply
+    bool event = false; // watch event (may be coalesced or dropped), else a reply
 };
 
 class Outputs {

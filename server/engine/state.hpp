@@ -45,12 +45,12 @@ public:
     const Tree &tree() const noexcept;
 
     struct Connection {
-        std::uint64_t id = 0;       // incarnation
+        std::uint64_t id = 0; // incarnation
         std::uint32_t domid = 0;
         bool ring = false;
         std::uint64_t requests = 0; // number of the last request executed
         std::size_t watches = 0, transactions = 0;
-        std::string peer;           // "pid 123 xenstore-write"
+        std::string peer; // "pid 123 xenstore-write"
     };
     /// In order of id.
     std::vector<Connection> connections() const;

@@ -25,15 +25,33 @@ struct Tips {
     Oid conflicts; // null: no conflict yet
 };
 
+class Repository;
+
+/// First commits written in the current epoch (they become `shallow` when older epochs are
+/// dropped). Zero and null until there is one. side: the first commit of the transaction that `main` merges, if it
+/// merges one, for its parent lies in the old epoch as well. conflicts: the carried-over tip, if there was one.
+struct EpochStart {
+    std::uint64_t seq = 0;
+    Oid main, side, conflicts;
+};
+
 class HistoryWriter final : public ChangeSink {
 public:
+    using EpochStart = xsgit::EpochStart;
+
     /// Continues after `tips` in `epoch`. `head` is the tree of tips.main (empty when seq is 0), loaded with
-    /// annotations by tree_loader.
-    HistoryWriter(const Tips &tips, const Tree &head, std::uint32_t epoch);
+    /// annotations by tree_loader. `start` is what epoch_start() of the writer before said (of a new epoch: nothing).
+    /// `published`, if any, outlives this; commits and conflicts that this writer did not write itself are read
+    /// there when they are needed, so that the ids of what follows do not depend on a restart.
+    HistoryWriter(const Tips &tips, const Tree &head, std::uint32_t epoch, const EpochStart &start = {},
+                  const Repository *published = nullptr);
     ~HistoryWriter();
 
     void on_change(const Change &c) override;
     void on_conflict(const Conflict &c) override;
+    /// Fills pack() with all that later commits rely on. Publish what is in pack() before the Epoch event is
+    /// stepped, else the end of the old epoch lands in the new one's packs. Throws GitError if the
+    /// last conflict was not written by this writer and cannot be read.
     void on_epoch(std::uint32_t epoch, const Tree &head) override;
 
     const Tips &tips() const noexcept;
@@ -42,17 +60,11 @@ public:
     const PackBuffer &pack() const noexcept;
     PackBuffer &pack() noexcept;
 
-    /// Commit id of a main commit of this epoch that was written by this writer or named by
-    /// remember(). Nullopt if unknown.
+    /// Commit id of a main commit of this epoch; nullopt if it lies before, or is unknown. O(1) for
+    /// those written by this writer or named by remember(); the first look-up of an older one reads back to it.
     std::optional<Oid> commit_of(std::uint64_t seq) const;
     void remember(std::uint64_t seq, const Oid &commit);
 
-    /// First commits written in the current epoch (they become `shallow` when older epochs are
-    /// dropped). Null ids until there is one. conflicts: the carried-over tip, if there was one.
-    struct EpochStart {
-        std::uint64_t seq = 0;
-        Oid main, conflicts;
-    };
     const EpochStart &epoch_start() const noexcept;
 
 private:

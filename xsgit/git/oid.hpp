@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
-namespace xsgit {
+namespace xsgit
+{
 
 struct Oid {
     std::array<std::uint8_t, 20> bytes{};
@@ -23,10 +25,17 @@ struct Oid {
 
 enum class ObjectType : std::uint8_t { Commit = 1, Tree = 2, Blob = 3 }; // git's pack numbers
 
+/// The bytes look like one half of a forged SHA-1 collision. git refuses such an object too (fsck and
+/// clone stop at it), so it must not get into the store as it is.
+struct HashCollision : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 /// For trees and commits, whose bytes are ours to choose: libcrypto's SHA-1 (SHA
 /// instructions where the CPU has them). About 150 ns for 300 bytes.
 Oid hash_object(ObjectType type, std::string_view content);
-/// For blobs, whose bytes a guest chooses: libgit2's SHA-1 with collision detection.
+/// For blobs, whose bytes a guest chooses: libgit2's SHA-1 with collision detection. About 200 ns for
+/// 50 bytes. Throws HashCollision.
 Oid hash_guest_blob(std::string_view content);
 
 } // namespace xsgit

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The git repository as the daemon and the tools see it. libgit2 is behind this and
-// nowhere else in xsgit/ (git2.h is included only by repository.cpp and oid.cpp).
+// nowhere else in xsgit/ (git2.h is included only by oid.cpp, git_handle.hpp and what includes that).
+//
+// Ids and names come back as values; everything that fails does so as a GitError that names the
+// object and the repository. One thread at a time per Repository.
 #pragma once
 
 #include "xsgit/git/oid.hpp"
@@ -31,6 +34,12 @@ struct CommitInfo {
     std::string message;
 };
 
+/// An object as git stores it.
+struct GitObject {
+    ObjectType type = ObjectType::Blob;
+    std::string content;
+};
+
 struct TreeEntry {
     std::string name;
     Oid id;
@@ -39,11 +48,12 @@ struct TreeEntry {
 
 class Repository {
 public:
-    /// Makes a bare repository at `path` (0700), with our configuration: gc.auto 0,
-    /// receive.denyAll through a hook-less setting, no fsync, HEAD -> refs/heads/main. Atomic: made
-    /// beside and renamed. Throws GitError.
+    /// Makes a bare repository at `path` (0700), with our configuration: no gc or maintenance by itself, no
+    /// fsync, no reflogs, HEAD -> refs/heads/main; a hook refuses every push. Atomic: made beside and renamed;
+    /// an empty directory may be at `path`. Throws GitError.
     static void create(const std::string &path);
-    /// Opens; throws GitError if there is none or it is not a git repository.
+    /// Opens a bare repository or a clone (the directory that holds .git). Throws GitError if there is none, it is
+    /// not a git repository, or belongs to somebody else (git's safe.directory applies).
     static std::unique_ptr<Repository> open(const std::string &path);
     virtual ~Repository() = default;
 
@@ -56,28 +66,36 @@ public:
     virtual void write_ref(const std::string &name, const Oid &id) = 0;
     virtual void delete_ref(const std::string &name) = 0;
 
+    /// Nullopt if there is no such object; throws GitError if it is something else.
     virtual std::optional<CommitInfo> commit(const Oid &id) const = 0;
+    /// Nullopt if there is no such object. Tags are not ours: GitError.
+    virtual std::optional<GitObject> object(const Oid &id) const = 0;
     /// Entries in git's order; throws GitError if missing or not a tree.
     virtual std::vector<TreeEntry> tree(const Oid &id) const = 0;
     virtual std::string blob(const Oid &id) const = 0;
     virtual bool exists(const Oid &id) const = 0;
-    /// Resolves what git rev-parse would (branch, short id, HEAD~3); nullopt if it does not exist.
+    /// The commit that git rev-parse SPEC^{commit} would give (branch, tag, short id, HEAD~3); nullopt if
+    /// there is none, or more than one.
     virtual std::optional<Oid> rev_parse(const std::string &spec) const = 0;
     /// Commits in `shallow`: history ends there though the object names parents.
     virtual bool is_shallow(const Oid &commit) const = 0;
 
-    /// Makes the objects of `pack` (a tail that nobody published) readable through this object only.
+    /// Makes the objects of `pack` (a tail that nobody published) readable through this object only. Copies it.
     virtual void add_memory(const PackBuffer &pack) = 0;
     /// Looks for packs again after others wrote some.
     virtual void refresh() = 0;
 };
 
+/// What load_tree() has read before. Trees loaded through the same cache (one thread) share unchanged subtrees, so that the
+/// next commit's tree costs what differs. Holds some 100,000 directories at most, then starts anew.
+class LoadCache;
+std::shared_ptr<LoadCache> make_load_cache();
+
 /// The state tree of a commit's tree, every node annotated with its object id so that the
 /// encoder continues from there. About 1.5 us a node. Throws GitError (missing or damaged
-/// object, text that is not ours). Trees loaded through the same `cache` share unchanged subtrees.
-struct LoadCache;
+/// object; anything that encode_tree() would not have written for this state). `cache` must always be given the same
+/// epoch.
 Tree load_tree(const Repository &repo, const Oid &tree, std::uint32_t epoch,
                const std::shared_ptr<LoadCache> &cache = nullptr);
-std::shared_ptr<LoadCache> make_load_cache();
 
 } // namespace xsgit

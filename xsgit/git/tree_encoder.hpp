@@ -5,8 +5,10 @@
 //   node with       tree; entries are its children under their own names, and
 //   children          %perms   its permission text (below)
 //                     %value   its value, if not empty
+//                   %hex     instead of %value, in hex digits and "\n": bytes that look like half of a SHA-1
+//                            collision, which git would refuse (such a leaf is a tree, too)
 //   root            always a tree; hidden nodes in %special/<name> (values as blobs, permissions in
-//                   %special/%perms)
+//                   %special/%perms), a tree that is always there
 //   >128 children   the children stand in trees %0 … %f by the first hex digit of the SHA-1 of
 //                   their name; a bucket of more than 128 is split the same way by the next digit. A bucket
 //                   exists only if it holds something. 128 or fewer are always flat. A bucket

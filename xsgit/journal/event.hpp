@@ -7,7 +7,7 @@
 //   off size
 //    0   4   length of the whole record in bytes, a multiple of 8
 //    4   4   kind (EventKind)
-//    8   8   XXH3-64 of bytes [16, length), seeded with the event number
+//    8   8   XXH3-64 of bytes [16, length), seeded with the first 8 bytes
 //   16   8   event number, from 1 without gaps
 //   24   8   monotonic time, microseconds (timers)
 //   32   8   wall time, microseconds since 1970; never runs backwards
@@ -19,12 +19,13 @@
 //   72   .   facts, then wire data, zero-padded to 8
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace xsgit {
+namespace xsgit
+{
 
 inline constexpr std::uint32_t kRecordVersion = 1;
 inline constexpr std::size_t kRecordHeader = 72;
@@ -58,12 +59,13 @@ struct Event {
 
 /// Bytes that `e` takes as a record.
 std::size_t record_size(const Event &e) noexcept;
-/// Writes `e` to `out` (record_size(e) bytes, 8-byte aligned).
+/// Writes `e` to `out` (record_size(e) bytes, which must not exceed kRecordMax).
 void write_record(const Event &e, std::byte *out) noexcept;
 
 enum class RecordStatus { Ok, Short, Bad };
-/// Reads the record at `in`. Short: `avail` bytes are too few to tell. Bad: length,
-/// padding, kind or checksum is wrong. `length` is set when Ok.
+/// Reads the record at `in` (any alignment), touching `avail` bytes at most. Short: they are
+/// too few to tell. Bad: length, padding, kind or checksum is wrong. `e` and `length` are set
+/// when Ok. A length of 0 (space never written) is Bad.
 RecordStatus read_record(const std::byte *in, std::size_t avail, Event &e, std::size_t &length) noexcept;
 
 } // namespace xsgit

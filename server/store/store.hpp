@@ -34,9 +34,9 @@ struct UnsentOutput {
 };
 
 struct StoreOptions {
-    std::string repo;                // directory; made if absent
-    std::string boot_id;             // of the host
-    std::uint64_t budget = 0;        // bytes; 0: min(256 MiB, half the file system)
+    std::string repo;         // directory; made if absent
+    std::string boot_id;      // of the host
+    std::uint64_t budget = 0; // bytes; 0: min(256 MiB, half the file system)
 };
 
 class Store {
@@ -47,7 +47,8 @@ public:
     /// Makes or recovers the store. A repository of another boot, damaged, or of another format is set aside as
     /// design says (the text of what happened goes to `report`, a line each). Throws std::runtime_error with advice when `repo`
     /// cannot be used at all (not ours, not writable). The caller holds the lock.
-    static std::unique_ptr<Store> open(const StoreOptions &options, const std::function<void(const std::string &)> &report);
+    static std::unique_ptr<Store> open(const StoreOptions &options,
+                                       const std::function<void(const std::string &)> &report);
     ~Store();
 
     const State &state() const;

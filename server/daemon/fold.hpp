@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// What the event loop needs of the store: the fold, and nothing of how it is kept.
+#pragma once
+
+#include "server/store/store.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace xsgit::server {
+
+class Fold {
+public:
+    virtual ~Fold() = default;
+    /// As State and Store have them.
+    virtual std::vector<State::Connection> connections() const = 0;
+    virtual std::uint64_t next_connection() const = 0;
+    virtual std::uint64_t event_number() const = 0;
+    virtual std::vector<std::uint32_t> needs(const Event &e) const = 0;
+    virtual std::vector<UnsentOutput> take_unsent() = 0;
+    virtual void start(Store::SentUpTo sent_up_to) = 0;
+    virtual bool execute(Event &e, Outputs &out) = 0;
+    virtual std::int64_t lag_us() const = 0;
+};
+
+} // namespace xsgit::server

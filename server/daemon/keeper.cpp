@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/keeper.hpp"
+
+#include "server/daemon/descriptors.hpp"
+#include "server/daemon/local_socket.hpp"
+#include "server/daemon/notify.hpp"
+#include "server/daemon/pid_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <new>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <time.h>
+
+namespace xsgit::server {
+
+namespace {
+
+/// A server that lived shorter died quickly; after a few of those in a row, the next ones wait.
+constexpr std::int64_t kQuickMs = 1000;
+constexpr int kQuickFree = 3;
+constexpr std::int64_t kPauseMs = 50, kPauseMostMs = 5000;
+/// So many quick deaths before the first service: the start has failed.
+constexpr int kQuickMost = 10;
+/// A server that does not stop by itself is killed: its state is safe.
+constexpr std::int64_t kStopMs = 45'000;
+/// What a death adds to the blame of the request that was being executed (see Loop): somebody's SIGKILL is
+/// hardly its fault, a crash is.
+constexpr unsigned kBlameKill = 1, kBlameCrash = 4;
+
+std::int64_t now_ms() noexcept
+{
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+[[noreturn]] void broken(const char *what) { throw std::system_error(errno, std::generic_category(), what); }
+
+/// The next server is as safe from the OOM killer as somebody made this one.
+void copy_oom_score(pid_t from) noexcept
+{
+    const UniqueFd in(::open(fmt::format("/proc/{}/oom_score_adj", from).c_str(), O_RDONLY | O_CLOEXEC));
+    const UniqueFd out(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+    char text[16];
+    const ssize_t n = in && out ? read(in.get(), text, sizeof text) : 0;
+    if (n > 0)
+        (void)!write(out.get(), text, static_cast<std::size_t>(n));
+}
+
+} // namespace
+
+Keeper::Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own, int ready_pipe,
+               bool ready, Log &log)
+    : options_(options), args_(args), own_(own), ready_pipe_(ready_pipe), log_(log)
+{
+    void *page = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        broken("mmap");
+    shared_ = new (page) Shared;
+    shared_->ready = ready;
+}
+
+Keeper::~Keeper() { munmap(shared_, sizeof(Shared)); }
+
+int Keeper::run()
+{
+    prctl(PR_SET_NAME, "xenstored-keep");
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int s : {SIGCHLD, SIGTERM, SIGINT, SIGHUP})
+        sigaddset(&set, s);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    signal_fd_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signal_fd_)
+        broken("signalfd");
+    start_server();
+    for (;;) {
+        pollfd fds[] = {{signal_fd_.get(), POLLIN, 0}, {own_.control, POLLIN, 0}};
+        if (poll(fds, 2, timeout()) < 0 && errno != EINTR)
+            broken("poll");
+        if (fds[0].revents)
+            signalled();
+        if (const auto status = reap())
+            return *status;
+        if (fds[1].revents)
+            controlled();
+        if (newcomer_)
+            if (const auto status = hand_over_to(std::move(newcomer_)))
+                return *status;
+        if (server_ == 0 && stopping_) {
+            clean_up();
+            return 0;
+        }
+        if (server_ == 0 && now_ms() >= start_again_ms_)
+            start_server();
+        if (server_ > 0 && stopping_ && now_ms() >= start_again_ms_)
+            kill(server_, SIGKILL);
+    }
+}
+
+int Keeper::timeout() const
+{
+    if (server_ > 0 && !stopping_)
+        return -1;
+    return static_cast<int>(std::clamp<std::int64_t>(start_again_ms_ - now_ms(), 0, kStopMs));
+}
+
+/// Closes what a dead server has left open. Here and not in its successor, because nobody else changes the table now.
+void Keeper::clear_table()
+{
+    if (shared_->ready)
+        ready_pipe_ = -1; // the server has closed it
+    orphans_ = close_leftovers({own_.lock, own_.listen, own_.control, ready_pipe_, signal_fd_.get(), stop_asker_.get(),
+                                newcomer_.get()},
+                               options_.slots_path(), own_.listen);
+}
+
+void Keeper::start_server()
+{
+    clear_table();
+    started_ms_ = now_ms();
+    const pid_t self = getpid();
+    // Like fork(), but with the table of descriptors in common. The C library's fork() cannot do that; what it
+    // does besides (locks of other threads) is not needed, for there are no other threads.
+    const long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+    if (pid == 0)
+        _exit(run_server({options_, args_, own_, orphans_, blame_, self, ready_pipe_, shared_, &log_}));
+    if (pid < 0) {
+        log_.error("clone", fmt::format("cannot start the server: {}", std::generic_category().message(errno)));
+        start_again_ms_ = now_ms() + kPauseMostMs;
+        return;
+    }
+    server_ = static_cast<pid_t>(pid);
+    if (!options_.pid_file.empty() && !write_pid_file(options_.pid_file, server_))
+        log_.error("pid-file", fmt::format("cannot write the pid file {}: {}", options_.pid_file,
+                                           std::generic_category().message(errno)));
+    notify_service_manager(fmt::format("MAINPID={}\n", server_));
+}
+
+void Keeper::signalled()
+{
+    signalfd_siginfo info;
+    while (read(signal_fd_.get(), &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            stop_server();
+        else if (info.ssi_signo == SIGHUP && server_ > 0)
+            kill(server_, SIGHUP);
+    }
+}
+
+void Keeper::stop_server()
+{
+    stopping_ = true;
+    start_again_ms_ = now_ms() + kStopMs;
+    if (server_ > 0)
+        kill(server_, SIGTERM);
+}
+
+std::optional<int> Keeper::reap()
+{
+    siginfo_t dead{};
+    if (server_ <= 0 || waitid(P_PID, static_cast<id_t>(server_), &dead, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        dead.si_pid == 0)
+        return std::nullopt;
+    copy_oom_score(server_);
+    int status = 0;
+    waitpid(server_, &status, 0);
+    return server_ended(status);
+}
+
+std::optional<int> Keeper::server_ended(int status)
+{
+    const pid_t was = std::exchange(server_, 0);
+    if (shared_->ready && !options_.foreground)
+        log_.set_target(Log::Target::Syslog);
+    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped) {
+        clean_up();
+        if (const ControlReply yes{1}; stop_asker_)
+            send_message(stop_asker_.get(), &yes, sizeof yes);
+        return 0;
+    }
+    const std::string how = WIFSIGNALED(status)
+                                ? fmt::format("was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))
+                                : fmt::format("ended with status {}", WEXITSTATUS(status));
+    if (stopping_) {
+        log_.error("stop", fmt::format("server {} {} while it stopped; the next start recovers the state", was, how));
+        clean_up();
+        return 1;
+    }
+    const bool quick = now_ms() - started_ms_ < kQuickMs && !killed;
+    quick_deaths_ = quick ? quick_deaths_ + 1 : 0;
+    if (!shared_->ready && (WIFEXITED(status) || quick_deaths_ >= kQuickMost)) {
+        if (!WIFEXITED(status))
+            log_.error("start", fmt::format("the server {} again and again; not started", how));
+        clean_up();
+        return 1;
+    }
+    blame_ = killed ? kBlameKill : kBlameCrash;
+    const std::int64_t pause = quick_deaths_ <= kQuickFree
+                                   ? 0
+                                   : std::min(kPauseMostMs, kPauseMs << std::min(quick_deaths_ - kQuickFree, 10));
+    start_again_ms_ = now_ms() + pause;
+    log_.warning("restart", fmt::format("server {} {}; starting another{}", was, how,
+                                        pause > 0 ? fmt::format(" in {} ms", pause) : ""));
+    return std::nullopt;
+}
+
+void Keeper::controlled()
+{
+    UniqueFd client(accept4(own_.control, nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client || !may_control(client.get()))
+        return;
+    set_timeout(client.get(), 1);
+    ControlRequest r{};
+    if (!receive_message(client.get(), &r, sizeof r) || std::memcmp(r.magic, kControlMagic, sizeof r.magic) != 0 ||
+        r.version != kControlVersion)
+        return;
+    if (r.op == ControlOp::Stop) {
+        stop_asker_ = std::move(client);
+        stop_server();
+    } else if (r.op == ControlOp::TakeOver) {
+        newcomer_ = std::move(client);
+    }
+}
+
+std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
+{
+    if (server_ > 0) {
+        kill(server_, SIGKILL);
+        copy_oom_score(server_);
+        waitpid(server_, nullptr, 0);
+        server_ = 0;
+    }
+    newcomer_ = std::move(newcomer);
+    clear_table();
+    set_timeout(newcomer_.get(), 10);
+    const bool done = hand_over(newcomer_.get(), own_, options_.slots_path(), orphans_);
+    newcomer_.reset();
+    if (done)
+        return 0;
+    log_.warning("take-over", "a newcomer wanted to take over and vanished; going on");
+    blame_ = 0;
+    start_again_ms_ = 0;
+    return std::nullopt;
+}
+
+void Keeper::clean_up() const
+{
+    for (const std::string &path : {options_.pid_file, options_.socket, options_.state_dir() + "/keeper.sock"})
+        if (!path.empty())
+            unlink(path.c_str());
+}
+
+} // namespace xsgit::server

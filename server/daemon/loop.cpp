@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/loop.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <system_error>
+#include <time.h>
+
+namespace xsgit::server {
+
+namespace {
+
+// Connections have their incarnation as tag; these are never reached.
+constexpr std::uint64_t kListen = ~std::uint64_t{0};
+constexpr std::uint64_t kSignal = kListen - 1;
+constexpr std::uint64_t kKeeper = kListen - 2;
+
+std::int64_t now_ms() noexcept
+{
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+void control(int epoll, int op, int fd, std::uint64_t tag, std::uint32_t events)
+{
+    epoll_event e{};
+    e.events = events;
+    e.data.u64 = tag;
+    if (epoll_ctl(epoll, op, fd, &e) != 0)
+        throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+}
+
+} // namespace
+
+Loop::Loop(const Parts &parts) : p_(parts), epoll_(epoll_create1(EPOLL_CLOEXEC))
+{
+    if (!epoll_)
+        throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    control(epoll_.get(), EPOLL_CTL_ADD, p_.listen_fd, kListen, EPOLLIN);
+    if (p_.signal_fd >= 0)
+        control(epoll_.get(), EPOLL_CTL_ADD, p_.signal_fd, kSignal, EPOLLIN);
+    if (p_.keeper_fd >= 0)
+        control(epoll_.get(), EPOLL_CTL_ADD, p_.keeper_fd, kKeeper, EPOLLIN);
+}
+
+Loop::~Loop() = default;
+
+Loop::End Loop::run()
+{
+    std::array<epoll_event, 256> events;
+    while (!stop_ && !keeper_gone_) {
+        const int n = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout());
+        if (n < 0 && errno != EINTR)
+            throw std::system_error(errno, std::generic_category(), "epoll_wait");
+        if (waiting())
+            retry();
+        for (int i = 0; i < n; ++i)
+            handle(events[static_cast<std::size_t>(i)]);
+        if (!accepting_ && now_ms() >= accept_again_ms_) {
+            control(epoll_.get(), EPOLL_CTL_MOD, p_.listen_fd, kListen, EPOLLIN);
+            accepting_ = true;
+        }
+        serve();
+        flush_dirty();
+        reap();
+    }
+    return stop_ ? End::Stop : End::KeeperGone;
+}
+
+/// Something was refused by the store and is tried again every millisecond.
+bool Loop::waiting() const { return !held_.empty() || !closing_.empty() || !lost_.empty() || unadmitted_; }
+
+int Loop::timeout() const
+{
+    if (!ready_.empty())
+        return 0;
+    if (waiting())
+        return 1;
+    if (accepting_)
+        return -1;
+    const std::int64_t left = accept_again_ms_ - now_ms();
+    return left > 0 ? static_cast<int>(left) : 0;
+}
+
+void Loop::retry()
+{
+    const std::int64_t now = now_ms();
+    if (now == retried_ms_)
+        return;
+    retried_ms_ = now;
+    if (unadmitted_)
+        admit(std::move(unadmitted_));
+    for (Connection *c : std::exchange(held_, {})) {
+        c->held = false;
+        watch(*c);
+        look(*c);
+    }
+}
+
+void Loop::handle(const epoll_event &e)
+{
+    switch (e.data.u64) {
+    case kListen:
+        return accept_some();
+    case kSignal:
+        return signalled();
+    case kKeeper:
+        keeper_gone_ = true;
+        return;
+    default:
+        break;
+    }
+    const auto it = clients_.find(e.data.u64);
+    if (it == clients_.end())
+        return; // closed in this pass
+    Connection &c = *it->second;
+    if (e.events & EPOLLHUP)
+        make_deaf(c);
+    if (e.events & EPOLLOUT) {
+        c.full = false;
+        flush(c);
+    }
+    if (e.events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        readable(c);
+}
+
+void Loop::signalled()
+{
+    signalfd_siginfo info;
+    while (read(p_.signal_fd, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            stop_ = true;
+}
+
+void Loop::watch(Connection &c)
+{
+    const std::uint32_t wanted = (c.stalled || c.held ? 0u : EPOLLIN) | (c.full ? EPOLLOUT : 0u);
+    if (c.closing || wanted == c.interest)
+        return;
+    control(epoll_.get(), EPOLL_CTL_MOD, c.fd, c.id, wanted);
+    c.interest = wanted;
+}
+
+void Loop::pause_accepting()
+{
+    // Clients wait in the backlog; nobody else is harmed.
+    constexpr std::int64_t kPauseMs = 100;
+    control(epoll_.get(), EPOLL_CTL_MOD, p_.listen_fd, kListen, 0);
+    accepting_ = false;
+    accept_again_ms_ = now_ms() + kPauseMs;
+}
+
+} // namespace xsgit::server

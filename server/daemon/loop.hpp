@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The server thread: level-triggered epoll over the sockets, one request per connection and pass, replies
+// sent at once. It frames and carries messages; what they mean is the fold's business, where
+// they lie while a process dies is the slots'.
+#pragma once
+
+#include "server/daemon/connection.hpp"
+#include "server/daemon/fold.hpp"
+#include "server/daemon/hypervisor.hpp"
+#include "server/daemon/log.hpp"
+#include "server/daemon/sent_names.hpp"
+#include "server/daemon/slot_file.hpp"
+#include "server/daemon/unique_fd.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+struct epoll_event;
+
+namespace xsgit::server {
+
+class Loop {
+public:
+    /// All borrowed, and longer-lived than the loop.
+    struct Parts {
+        Fold &fold;
+        SlotFile &slots;
+        SentNames &names; // for the store's threads: outlives them
+        Hypervisor &hypervisor;
+        Log &log;
+        int listen_fd;
+        int signal_fd;          // a signalfd; -1: none
+        int keeper_fd;          // readable when the keeper has died; -1: none
+        std::string state_dir;  // where a poisonous request is kept
+        unsigned blame = 0;     // how much a request is to blame that was being executed at the last death
+    };
+    explicit Loop(const Parts &parts);
+    ~Loop();
+
+    /// Goes on with the connections of the slots, ends those of the state that have none, starts the store's threads,
+    /// and takes in accepted sockets that never got a slot. Once, before run().
+    void resume(const std::vector<int> &orphans);
+
+    enum class End { Stop, KeeperGone };
+    /// Serves until told otherwise.
+    End run();
+
+private:
+    // loop.cpp
+    void handle(const epoll_event &e);
+    void signalled();
+    void watch(Connection &c);
+    int timeout() const;
+    bool waiting() const;
+    void retry();
+
+    // loop_serve.cpp
+    void readable(Connection &c);
+    void look(Connection &c);
+    void serve();
+    bool execute(Connection &c);
+    bool execute(Event &e);
+    std::string look_up(const Event &e);
+    void keep_poison(const Event &e);
+    void deliver(std::uint64_t event);
+    void flush(Connection &c);
+    void flush_dirty();
+    void make_deaf(Connection &c);
+
+    // loop_clients.cpp
+    void accept_some();
+    void pause_accepting();
+    bool take_in(int fd);
+    void admit(std::unique_ptr<Connection> c);
+    void close(Connection &c);
+    void reap();
+    bool resume_slot(std::uint32_t index, const std::vector<State::Connection> &known);
+    void judge_executing(Connection &c, std::uint64_t executed);
+    bool execute_close(std::uint64_t conn);
+
+    Parts p_;
+    UniqueFd epoll_;
+    Outputs out_;
+    std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> clients_;
+    std::deque<Connection *> ready_;
+    std::vector<Connection *> dirty_;
+    std::vector<Connection *> closing_;      // no longer in epoll
+    std::unique_ptr<Connection> unadmitted_; // its Connect event had no room in the journal
+    std::vector<std::uint64_t> lost_;        // connections of the state without a socket
+    std::vector<Connection *> held_;         // the store did not take their request now
+    std::int64_t retried_ms_ = 0;
+    bool accepting_ = true;
+    std::int64_t accept_again_ms_ = 0;
+    bool stop_ = false, keeper_gone_ = false;
+};
+
+} // namespace xsgit::server

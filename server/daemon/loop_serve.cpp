@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// Requests in, messages out.
+#include "server/daemon/loop.hpp"
+
+#include "xsgit/base/limits.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+
+namespace xsgit::server {
+
+namespace {
+
+/// Requests executed between two looks at the sockets. Larger is cheaper, smaller is fairer to those that arrive.
+constexpr int kBurst = 64;
+/// Requests that ended the server and are kept for its developers.
+constexpr int kPoisonFiles = 16;
+
+int count_files(const std::string &dir, std::string_view prefix)
+{
+    int n = 0;
+    if (DIR *d = opendir(dir.c_str())) {
+        while (const dirent *entry = readdir(d))
+            n += std::string_view(entry->d_name).starts_with(prefix);
+        closedir(d);
+    }
+    return n;
+}
+
+} // namespace
+
+void Loop::readable(Connection &c)
+{
+    if (c.closing || c.stalled || c.held || c.ready)
+        return;
+    switch (c.slot.receive()) {
+    case Slot::Receive::Data:
+        return look(c);
+    case Slot::Receive::Empty:
+        return;
+    case Slot::Receive::End:
+        return close(c);
+    }
+}
+
+void Loop::look(Connection &c)
+{
+    if (c.ready || c.closing || c.stalled || c.held)
+        return;
+    switch (c.slot.frame()) {
+    case Slot::Frame::Partial:
+        return;
+    case Slot::Frame::Complete:
+        c.ready = true;
+        ready_.push_back(&c);
+        return;
+    case Slot::Frame::TooLong:
+        p_.log.warning("too-long", fmt::format("connection {}: request of more than {} bytes; closed", c.id,
+                                               kPayloadMax));
+        return close(c);
+    }
+}
+
+void Loop::serve()
+{
+    for (int n = 0; n < kBurst && !ready_.empty(); ++n) {
+        Connection &c = *ready_.front();
+        ready_.pop_front();
+        c.ready = false;
+        if (c.closing)
+            continue;
+        if (c.outbox.bytes() > kOutputStall)
+            flush(c);
+        if (c.outbox.bytes() > kOutputStall) {
+            c.stalled = true;
+            watch(c);
+        } else if (!execute(c)) {
+            c.held = true;
+            held_.push_back(&c);
+            watch(c);
+        }
+        look(c);
+        // Somebody who waits for this reply gets it now; who has sent more gets several together.
+        if (!c.ready)
+            flush(c);
+    }
+}
+
+bool Loop::execute(Connection &c)
+{
+    Event e;
+    e.kind = c.poison ? EventKind::Poison : EventKind::Request;
+    e.conn = c.id;
+    e.request = c.slot.request_number();
+    e.wire = c.slot.request();
+    const std::string facts = c.poison ? std::string() : look_up(e);
+    e.facts = facts;
+    const Slot::Executing before = c.slot.executing();
+    c.slot.set_executing({e.request, before.blame});
+    if (!execute(e)) {
+        c.slot.set_executing(before);
+        return false;
+    }
+    c.slot.set_executing({});
+    if (c.poison)
+        keep_poison(e);
+    c.poison = false;
+    c.slot.consume();
+    return true;
+}
+
+bool Loop::execute(Event &e)
+{
+    out_.clear();
+    if (!p_.fold.execute(e, out_))
+        return false;
+    deliver(e.number);
+    return true;
+}
+
+std::string Loop::look_up(const Event &e)
+{
+    std::string facts;
+    for (const std::uint32_t domid : p_.fold.needs(e))
+        fmt::format_to(std::back_inserter(facts), "{}{} {}", facts.empty() ? "" : ";", domid,
+                       p_.hypervisor.domain_exists(domid) ? 1 : 0);
+    return facts;
+}
+
+void Loop::keep_poison(const Event &e)
+{
+    p_.log.error("poison", fmt::format("request {} of connection {} ended the server repeatedly; answered EIO as event {}",
+                                       e.request, e.conn, e.number));
+    if (count_files(p_.state_dir, "poison-") >= kPoisonFiles)
+        return;
+    const std::string path = fmt::format("{}/poison-{}", p_.state_dir, e.number);
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (fd)
+        (void)!write(fd.get(), e.wire.data(), e.wire.size());
+}
+
+void Loop::deliver(std::uint64_t event)
+{
+    std::uint32_t index = 0;
+    Connection *c = nullptr;
+    for (const Output &o : out_.items()) {
+        const OutputName name{event, index++};
+        if (!c || c->id != o.conn) {
+            const auto it = clients_.find(o.conn);
+            if (it == clients_.end()) {
+                c = nullptr;
+                continue;
+            }
+            c = it->second.get();
+        }
+        if (c->deaf)
+            continue;
+        const bool first = c->outbox.empty();
+        if (c->outbox.add(name, o.event, out_.bytes(o)) == Outbox::Added::Dropped)
+            p_.log.warning("events-dropped",
+                           fmt::format("connection {} does not read; its watch events are dropped", c->id));
+        if (first && !c->outbox.empty())
+            p_.names.waiting(c->index, name);
+        if (!c->dirty) {
+            c->dirty = true;
+            dirty_.push_back(c);
+        }
+    }
+    p_.names.delivered(event);
+}
+
+void Loop::flush(Connection &c)
+{
+    if (c.full || c.deaf)
+        return;
+    Slot::Send result = c.slot.send();
+    while (result == Slot::Send::Done && !c.outbox.empty()) {
+        const Outbox::Batch batch = c.outbox.take(c.slot.buffer(), Slot::buffer_size());
+        result = c.slot.start_batch(batch.bytes, batch.last);
+        if (c.outbox.empty())
+            p_.names.nothing_waits(c.index);
+        else
+            p_.names.waiting(c.index, c.outbox.front());
+    }
+    if (result == Slot::Send::Gone)
+        return make_deaf(c);
+    c.full = result == Slot::Send::Full;
+    if (c.stalled && c.outbox.bytes() <= kOutputStall / 2) {
+        c.stalled = false;
+        look(c);
+    }
+    watch(c);
+}
+
+void Loop::flush_dirty()
+{
+    for (Connection *c : dirty_) {
+        c->dirty = false;
+        flush(*c);
+    }
+    dirty_.clear();
+}
+
+/// Nobody will read what we send, but what was sent to us still counts.
+void Loop::make_deaf(Connection &c)
+{
+    if (c.deaf)
+        return;
+    c.deaf = true;
+    c.outbox.clear();
+    p_.names.nothing_waits(c.index);
+    c.full = c.stalled = false;
+    look(c);
+    watch(c);
+}
+
+} // namespace xsgit::server

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// xenstored: puts the parts together.
+#include "server/daemon/claim.hpp"
+#include "server/daemon/daemonize.hpp"
+#include "server/daemon/keeper.hpp"
+#include "server/daemon/options.hpp"
+
+#include <csignal>
+#include <exception>
+#include <fmt/core.h>
+#include <stdexcept>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+using namespace xsgit::server;
+
+namespace {
+
+void raise_limits()
+{
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+int run(const Options &options, const std::vector<std::string> &args)
+{
+    if (options.stop) {
+        stop_running(options);
+        return 0;
+    }
+    if (!options.standalone)
+        throw std::runtime_error("this version serves local sockets only, no domains yet; say --standalone to use it");
+    std::signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    raise_limits();
+    Log log(Log::Target::Stderr); // the keeper turns to syslog once the launcher has been told
+    if (options.resume) {
+        if (!options.foreground)
+            log.set_target(Log::Target::Syslog);
+        log.warning("keeper", "the keeper has died; the server has taken its place");
+        return Keeper(options, args, *options.resume, -1, true, log).run();
+    }
+    UniqueFd ready_pipe = options.foreground ? UniqueFd() : daemonize();
+    const Claim claim = claim_repository(options, log);
+    if (claim.taken_over)
+        log.notice("take-over", "took over from the running daemon");
+    // The server closes the pipe, as its descriptors are ours.
+    return Keeper(options, args, claim.own, ready_pipe.release(), false, log).run();
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    try {
+        const CommandLine line = parse_command_line(argc, argv);
+        if (line.text) {
+            fmt::print("{}", *line.text);
+            return 0;
+        }
+        for (const std::string &note : line.notes)
+            fmt::print(stderr, "xenstored: {}\n", note);
+        return run(line.options, std::vector<std::string>(argv, argv + argc));
+    } catch (const std::exception &e) {
+        fmt::print(stderr, "xenstored: {}\n", e.what());
+        return 1;
+    }
+}

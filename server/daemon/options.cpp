@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/options.hpp"
+
+#include "server/daemon/default_paths.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <fmt/core.h>
+#include <stdexcept>
+
+namespace xsgit::server {
+
+namespace {
+
+constexpr std::string_view kResume = "--keeper-resume=";
+
+constexpr std::array<std::string_view, 10> kQuotas = {
+    "nodes", "watches", "transactions", "outstanding", "transaction-nodes",
+    "memory", "node-permissions", "permissions", "path-max", "node-size"};
+constexpr std::array<std::string_view, 1> kSoftQuotas = {"memory"};
+
+[[noreturn]] void wrong(const std::string &what)
+{
+    throw std::runtime_error(what + "; --help lists the options");
+}
+
+std::uint64_t number(const std::string &option, std::string_view text)
+{
+    std::uint64_t n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size())
+        wrong(fmt::format("{}: \"{}\" is not a number", option, text));
+    return n;
+}
+
+/// "name=number", one of `names`.
+template <class Names>
+std::pair<std::string, std::uint64_t> assignment(const std::string &option, const std::string &text,
+                                                 const Names &names)
+{
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos)
+        wrong(fmt::format("{}: \"{}\" is not of the form name=number", option, text));
+    const std::string name = text.substr(0, equals);
+    if (std::find(names.begin(), names.end(), name) == names.end())
+        wrong(fmt::format("{}: there is no quota or time-out \"{}\"", option, name));
+    return {name, number(option, std::string_view(text).substr(equals + 1))};
+}
+
+/// What CLI11 fills; interpreted afterwards.
+struct Raw {
+    bool help = false, version = false;
+    std::map<std::string, std::string> short_quotas; // quota name -> text
+    std::vector<std::string> quotas, soft_quotas, timeouts;
+    std::string resume, repo_size;
+    std::optional<std::string> event, master, priv;
+    std::string internal_db, keep_orphans;
+    bool ignored = false;
+};
+
+void declare(CLI::App &app, Options &o, Raw &raw)
+{
+    app.set_help_flag();
+    app.allow_extras();
+    app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    const auto flag = [&](const char *name, bool &to, const char *text) { app.add_flag(name, to, text); };
+
+    flag("--standalone", o.standalone,
+         "never open a Xen device: serve local sockets only; every domid that a domain could have counts as existing");
+    app.add_option("--repo", o.repo, "the store: a bare git repository, made if absent")->type_name("DIR");
+    app.add_option("--socket", o.socket, "where clients connect")->type_name("PATH");
+    app.add_option("--repo-size", raw.repo_size, "bytes that the repository may take")->type_name("BYTES");
+    flag("--stop", o.stop, "end the running daemon of this repository in order, keeping its state");
+    flag("--version", raw.version, "print the version");
+
+    flag("-H,--help", raw.help, "print this text");
+    flag("-N,--no-fork", o.foreground, "stay in the foreground, messages to standard error");
+    app.add_option("-F,--pid-file", o.pid_file, "write the server's process id here")->type_name("FILE");
+    app.add_option("-T,--trace-file", o.trace_file, "accepted, without effect yet")->type_name("FILE");
+    app.add_option("--trace-control", o.trace_control, "accepted, without effect yet")
+        ->type_name("+CLASS|-CLASS")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1);
+    struct Quota {
+        const char *option, *name;
+    };
+    for (const Quota q : {Quota{"-E,--entry-nb", "nodes"}, Quota{"-S,--entry-size", "node-size"},
+                          Quota{"-W,--watch-nb", "watches"}, Quota{"-t,--transaction", "transactions"},
+                          Quota{"-A,--perm-nb", "node-permissions"}, Quota{"-M,--path-max", "path-max"}})
+        app.add_option(q.option, raw.short_quotas[q.name], fmt::format("the quota \"{}\"", q.name))->type_name("N");
+    app.add_option("-Q,--quota", raw.quotas, "a quota of each domain (no effect on local sockets)")
+        ->type_name("NAME=N")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1);
+    app.add_option("-q,--quota-soft", raw.soft_quotas, "a quota at which to warn")
+        ->type_name("NAME=N")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1);
+    app.add_option("-w,--timeout", raw.timeouts, "accepted, without effect yet")
+        ->type_name("watch-event=SECONDS")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1);
+    app.add_option("--event", raw.event, "accepted, without effect yet")->type_name("PORT");
+    app.add_option("--master-domid", raw.master, "accepted, without effect yet")->type_name("DOMID");
+    app.add_option("--priv-domid", raw.priv, "accepted, without effect yet")->type_name("DOMID");
+    flag("-U,--live-update", o.live_update, "accepted, without effect yet");
+
+    // Of older releases, or without meaning here.
+    const std::string none;
+    flag("-K,--keep-orphans", raw.ignored, "ignored");
+    flag("-D,--no-domain-init", raw.ignored, "ignored");
+    flag("-P,--output-pid", raw.ignored, "ignored");
+    flag("-R,--no-recovery", raw.ignored, "ignored");
+    flag("-V,--verbose", raw.ignored, "ignored");
+    app.add_option("-I,--internal-db", raw.internal_db, "ignored")->expected(0, 1)->type_name("[on|off]");
+    app.add_option("--keeper-resume", raw.resume)->group("");
+}
+
+/// getopt_long() takes any unambiguous beginning of a long option; scripts rely on such things.
+std::string complete(const CLI::App &app, const std::string &arg)
+{
+    if (arg.size() < 4 || arg.compare(0, 2, "--") != 0)
+        return arg;
+    const std::size_t equals = arg.find('=');
+    const std::string given = arg.substr(2, equals == std::string::npos ? equals : equals - 2);
+    std::vector<std::string> fitting;
+    for (const CLI::Option *o : app.get_options())
+        for (const std::string &name : o->get_lnames()) {
+            if (name == given)
+                return arg;
+            if (name.compare(0, given.size(), given) == 0)
+                fitting.push_back(name);
+        }
+    if (fitting.size() != 1)
+        return arg;
+    return "--" + fitting.front() + (equals == std::string::npos ? "" : arg.substr(equals));
+}
+
+void interpret(const Raw &raw, Options &o)
+{
+    for (const auto &[name, text] : raw.short_quotas)
+        if (!text.empty())
+            o.quotas[name] = number("quota " + name, text);
+    for (const std::string &text : raw.quotas)
+        o.quotas.insert_or_assign(assignment("-Q", text, kQuotas).first, assignment("-Q", text, kQuotas).second);
+    for (const std::string &text : raw.soft_quotas)
+        o.soft_quotas.insert(assignment("-q", text, kSoftQuotas));
+    for (const std::string &text : raw.timeouts)
+        o.watch_event_timeout = assignment("-w", text, std::array{std::string_view("watch-event")}).second;
+    const auto domid = [](const char *option, const std::optional<std::string> &text) {
+        return text ? std::optional(static_cast<std::uint32_t>(number(option, *text))) : std::nullopt;
+    };
+    o.event = domid("--event", raw.event);
+    o.master_domid = domid("--master-domid", raw.master);
+    o.priv_domid = domid("--priv-domid", raw.priv);
+    if (!raw.repo_size.empty())
+        o.repo_size = number("--repo-size", raw.repo_size);
+    if (!raw.resume.empty()) {
+        Inheritance i;
+        if (std::sscanf(raw.resume.c_str(), "%d,%d,%d", &i.lock, &i.listen, &i.control) != 3)
+            wrong("--keeper-resume is for the daemon's own use");
+        o.resume = i;
+    }
+    o.repo = absolute_path(o.repo.empty() ? default_repository() : o.repo);
+    o.socket = absolute_path(o.socket.empty() ? default_socket() : o.socket);
+    if (!o.pid_file.empty())
+        o.pid_file = absolute_path(o.pid_file);
+}
+
+} // namespace
+
+CommandLine parse_command_line(int argc, const char *const *argv)
+{
+    CommandLine line;
+    Raw raw;
+    CLI::App app("Xen's store, kept in a git repository", "xenstored");
+    declare(app, line.options, raw);
+    std::vector<std::string> args;
+    for (int i = argc - 1; i > 0; --i) // CLI11 wants them backwards
+        args.push_back(complete(app, argv[i]));
+    try {
+        app.parse(args);
+    } catch (const CLI::ParseError &e) {
+        wrong(e.what());
+    }
+    if (raw.help) {
+        line.text = app.help() + fmt::format("\nDefaults here: --repo {}\n               --socket {}\n",
+                                             default_repository(), default_socket());
+        return line;
+    }
+    if (raw.version) {
+        line.text = "xsgit xenstored " XSGIT_VERSION "\n";
+        return line;
+    }
+    for (const std::string &extra : app.remaining()) {
+        if (extra.size() < 2 || extra[0] != '-')
+            wrong(fmt::format("\"{}\" is not an option", extra));
+        if (extra != "--")
+            line.notes.push_back(fmt::format("unknown option {} is ignored", extra));
+    }
+    interpret(raw, line.options);
+    return line;
+}
+
+std::vector<std::string> resume_arguments(const std::vector<std::string> &args, const Options &options,
+                                          const Inheritance &own)
+{
+    std::vector<std::string> out;
+    for (const std::string &arg : args) {
+        if (arg.compare(0, kResume.size(), kResume) == 0 || arg == "--")
+            break; // from here on it is ours, from an earlier time
+        out.push_back(arg);
+    }
+    out.push_back(fmt::format("{}{},{},{}", kResume, own.lock, own.listen, own.control));
+    out.push_back("--repo=" + options.repo);
+    out.push_back("--socket=" + options.socket);
+    if (!options.pid_file.empty())
+        out.push_back("--pid-file=" + options.pid_file);
+    return out;
+}
+
+} // namespace xsgit::server

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/outbox.hpp"
+
+#include "xsgit/base/limits.hpp"
+
+#include <cassert>
+#include <cstring>
+#include <sys/random.h>
+#include <xxhash.h>
+
+namespace xsgit::server {
+
+namespace {
+
+/// Up to here a comparison with every waiting event is cheaper than an index.
+constexpr std::size_t kCompareAll = 8;
+
+/// Seeded per process, so that nobody can prepare messages that all collide.
+std::uint64_t hash_of(std::string_view message) noexcept
+{
+    static const std::uint64_t seed = [] {
+        std::uint64_t n = 0;
+        (void)!getrandom(&n, sizeof n, GRND_NONBLOCK);
+        return n;
+    }();
+    return XXH3_64bits_withSeed(message.data(), message.size(), seed);
+}
+
+} // namespace
+
+Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message)
+{
+    assert(empty() || items_.back().name < name);
+    std::uint64_t hash = 0;
+    if (event) {
+        const bool special = message.size() > kHeaderSize && message[kHeaderSize] == '@';
+        if (!special && !empty() && waiting(message))
+            return Added::Merged;
+        if (bytes() + message.size() > kOutputDropEvents)
+            return Added::Dropped;
+        if (indexed_) {
+            hash = hash_of(message);
+            index_.emplace(hash, dropped_bytes_ + data_.size());
+        }
+    }
+    items_.push_back({name, static_cast<std::uint32_t>(message.size()), event, hash});
+    data_.append(message);
+    return Added::Queued;
+}
+
+bool Outbox::waiting(std::string_view message)
+{
+    if (!indexed_ && items_.size() - head_ > kCompareAll)
+        build_index();
+    if (indexed_) {
+        const auto [from, to] = index_.equal_range(hash_of(message));
+        for (auto i = from; i != to; ++i)
+            if (data_.compare(i->second - dropped_bytes_, message.size(), message) == 0)
+                return true;
+        return false;
+    }
+    std::size_t at = data_head_;
+    for (std::size_t i = head_; i < items_.size(); at += items_[i++].length)
+        if (items_[i].event && std::string_view(data_).substr(at, items_[i].length) == message)
+            return true;
+    return false;
+}
+
+void Outbox::build_index()
+{
+    std::size_t at = data_head_;
+    for (std::size_t i = head_; i < items_.size(); at += items_[i++].length) {
+        Item &item = items_[i];
+        if (!item.event)
+            continue;
+        item.hash = hash_of(std::string_view(data_).substr(at, item.length));
+        index_.emplace(item.hash, dropped_bytes_ + at);
+    }
+    indexed_ = true;
+}
+
+void Outbox::forget(const Item &item, std::uint64_t position)
+{
+    const auto [from, to] = index_.equal_range(item.hash);
+    for (auto i = from; i != to; ++i)
+        if (i->second == position) {
+            index_.erase(i);
+            return;
+        }
+}
+
+Outbox::Batch Outbox::take(char *to, std::size_t size)
+{
+    Batch batch;
+    const std::size_t begin = data_head_;
+    for (; head_ < items_.size() && batch.bytes + items_[head_].length <= size; ++head_) {
+        const Item &item = items_[head_];
+        if (indexed_ && item.event)
+            forget(item, dropped_bytes_ + data_head_);
+        data_head_ += item.length;
+        batch.bytes += item.length;
+        batch.last = item.name;
+    }
+    std::memcpy(to, data_.data() + begin, batch.bytes);
+    if (empty()) {
+        clear();
+    } else if (data_head_ > data_.size() / 2) {
+        data_.erase(0, data_head_);
+        dropped_bytes_ += data_head_;
+        data_head_ = 0;
+        items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(head_));
+        head_ = 0;
+    }
+    return batch;
+}
+
+void Outbox::clear() noexcept
+{
+    // A burst's memory is given back, everyday's is kept.
+    constexpr std::size_t kKeep = 4096;
+    items_.clear();
+    if (items_.capacity() * sizeof(Item) > kKeep)
+        items_.shrink_to_fit();
+    data_.clear();
+    if (data_.capacity() > kKeep)
+        data_.shrink_to_fit();
+    if (indexed_)
+        index_ = {};
+    indexed_ = false;
+    head_ = data_head_ = 0;
+    dropped_bytes_ = 0;
+}
+
+} // namespace xsgit::server

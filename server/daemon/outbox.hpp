@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Messages for one connection that its slot has no room for yet. It may merge or drop watch events,
+// never replies; it never changes one.
+#pragma once
+
+#include "server/store/store.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace xsgit::server {
+
+class Outbox {
+public:
+    enum class Added { Queued, Merged, Dropped };
+    /// Adds a whole message; names must grow. An event that waits here already is not added
+    /// again (except "@…"), nor is one beyond kOutputDropEvents.
+    Added add(OutputName name, bool event, std::string_view message);
+
+    bool empty() const noexcept { return head_ == items_.size(); }
+    std::size_t bytes() const noexcept { return data_.size() - data_head_; }
+    /// Name of the oldest message; precondition: not empty.
+    OutputName front() const noexcept { return items_[head_].name; }
+
+    struct Batch {
+        std::size_t bytes = 0;
+        OutputName last;
+    };
+    /// Moves as many whole messages to `to` as fit; size at least kMessageMax.
+    Batch take(char *to, std::size_t size);
+    void clear() noexcept;
+
+private:
+    struct Item {
+        OutputName name;
+        std::uint32_t length;
+        bool event;
+        std::uint64_t hash; // of events, once indexed
+    };
+    bool waiting(std::string_view message);
+    void build_index();
+    void forget(const Item &item, std::uint64_t position);
+
+    std::vector<Item> items_;
+    std::size_t head_ = 0;
+    std::string data_;
+    std::size_t data_head_ = 0;
+    std::uint64_t dropped_bytes_ = 0; // position in the stream of data_[0]
+    bool indexed_ = false;
+    std::unordered_multimap<std::uint64_t, std::uint64_t> index_; // hash of an event -> its position
+};
+
+} // namespace xsgit::server

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/server.hpp"
+
+#include "server/daemon/daemonize.hpp"
+#include "server/daemon/loop.hpp"
+#include "server/daemon/notify.hpp"
+#include "server/daemon/store_fold.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <system_error>
+
+namespace xsgit::server {
+
+namespace {
+
+std::string boot_id()
+{
+    const UniqueFd fd(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+    char text[64];
+    const ssize_t n = fd ? read(fd.get(), text, sizeof text) : -1;
+    if (n <= 1)
+        throw std::runtime_error("cannot read /proc/sys/kernel/random/boot_id; is /proc mounted?");
+    return std::string(text, static_cast<std::size_t>(n - 1));
+}
+
+/// Readable when the keeper is dead; it may be already.
+UniqueFd watch_keeper(pid_t keeper)
+{
+    UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, keeper, 0)));
+    if (!fd && errno != ESRCH)
+        throw std::system_error(errno, std::generic_category(), "pidfd_open (Linux 5.3 or newer is needed)");
+    if (fd && getppid() == keeper)
+        return fd;
+    int ends[2]; // the end of a pipe that nobody writes to is readable, too
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        throw std::system_error(errno, std::generic_category(), "pipe2");
+    ::close(ends[1]);
+    return UniqueFd(ends[0]);
+}
+
+UniqueFd signals()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int s : {SIGTERM, SIGINT, SIGHUP})
+        sigaddset(&set, s);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    UniqueFd fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd)
+        throw std::system_error(errno, std::generic_category(), "signalfd");
+    return fd;
+}
+
+void announce(const Birth &b)
+{
+    if (b.shared->ready.exchange(1) != 0)
+        return;
+    notify_service_manager(fmt::format("READY=1\nMAINPID={}\n", getpid()));
+    if (b.options.foreground) {
+        static constexpr std::string_view kText = "xenstored is ready\n";
+        (void)!write(STDERR_FILENO, kText.data(), kText.size());
+    } else {
+        leave_terminal();
+        b.log->set_target(Log::Target::Syslog);
+        UniqueFd pipe(b.ready_pipe);
+        report_ready(pipe);
+    }
+}
+
+/// The threads and everything opened CLOEXEC end here; sockets and lock go on.
+void become_keeper(const Birth &b)
+{
+    std::vector<std::string> args = resume_arguments(b.args, b.options, b.own);
+    std::vector<char *> argv;
+    for (std::string &arg : args)
+        argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    execv("/proc/self/exe", argv.data());
+    throw std::system_error(errno, std::generic_category(), "the keeper has died and cannot be replaced");
+}
+
+int serve(const Birth &b)
+{
+    prctl(PR_SET_NAME, "xenstored");
+    const UniqueFd signal_fd = signals(), keeper_fd = watch_keeper(b.keeper);
+    SentNames names;
+    const std::unique_ptr<Store> store =
+        Store::open({b.options.repo, boot_id(), b.options.repo_size},
+                    [&](const std::string &line) { b.log->warning("store", line); });
+    const std::unique_ptr<SlotFile> slots = SlotFile::open(b.options.slots_path());
+    if (!slots)
+        throw std::runtime_error(b.options.slots_path() + " is of another version");
+    StoreFold fold(*store);
+    Standalone hypervisor;
+    Loop loop({fold, *slots, names, hypervisor, *b.log, b.own.listen, signal_fd.get(), keeper_fd.get(),
+               b.options.state_dir(), b.blame});
+    loop.resume(b.orphans);
+    announce(b);
+    if (loop.run() == Loop::End::KeeperGone)
+        become_keeper(b);
+    store->sync();
+    return kExitStopped;
+}
+
+} // namespace
+
+int run_server(const Birth &birth) noexcept
+{
+    try {
+        return serve(birth);
+    } catch (const std::exception &e) {
+        birth.log->error("failed", e.what());
+        return kExitFailed;
+    }
+}
+
+} // namespace xsgit::server

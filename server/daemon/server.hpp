@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The process that does everything, a child of the keeper.
+#pragma once
+
+#include "server/daemon/log.hpp"
+#include "server/daemon/options.hpp"
+#include "server/daemon/takeover.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace xsgit::server {
+
+/// How the server ended, as exit status. Everything else is a death.
+inline constexpr int kExitStopped = 0;
+inline constexpr int kExitFailed = 1; // with a message
+
+/// In memory that keeper and server share.
+struct Shared {
+    std::atomic<std::uint32_t> ready{0}; // a server has been ready since the keeper started
+};
+
+struct Birth {
+    const Options &options;
+    const std::vector<std::string> &args; // of the program, for becoming the keeper
+    Inheritance own;
+    std::vector<int> orphans; // accepted sockets without a slot
+    unsigned blame = 0;       // see Loop::Parts
+    pid_t keeper = 0;
+    int ready_pipe = -1;
+    Shared *shared = nullptr;
+    Log *log = nullptr;
+};
+
+/// Recovers, serves, and returns the exit status; or replaces the process when the keeper has died.
+int run_server(const Birth &birth) noexcept;
+
+} // namespace xsgit::server

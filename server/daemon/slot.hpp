@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// One connection's mapped memory: buffered requests in, messages being sent out. Frames
+// messages and nothing more; what they mean is the engine's business. Every call leaves the
+// memory in a state from which a successor continues exactly where the streams are.
+#pragma once
+
+#include "server/daemon/slot_format.hpp"
+#include "server/store/store.hpp"
+#include "server/daemon/transport.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace xsgit::server {
+
+class Slot {
+public:
+    /// Borrows both. `memory` was prepared by reset(), now or in an earlier life.
+    Slot(SlotMemory &memory, Transport &transport) noexcept : m_(memory), transport_(transport) {}
+
+    /// Makes `memory` an empty slot.
+    static void reset(SlotMemory &memory, std::uint32_t domid, std::string_view facts) noexcept;
+
+    // ---- identity ----------------------------------------------------------
+    std::uint64_t conn() const noexcept { return m_.conn; }
+    void set_conn(std::uint64_t conn) noexcept;
+    std::string_view facts() const noexcept { return m_.facts; }
+
+    // ---- input -------------------------------------------------------------
+    enum class Frame { Partial, Complete, TooLong };
+    /// What lies at the front of the input.
+    Frame frame() const noexcept;
+    /// The request at the front, header and payload; precondition: Complete. Valid until consume().
+    std::string_view request() const noexcept;
+    /// Its number within this connection, from 1.
+    std::uint64_t request_number() const noexcept { return m_.in[m_.input_active].first; }
+    void consume() noexcept;
+    enum class Receive { Data, Empty, End };
+    /// One transfer; precondition: Partial, so there is always room.
+    Receive receive() noexcept;
+
+    /// Which request was being executed when an earlier life ended; number 0: none. Blame is
+    /// what earlier deaths in the same request have added.
+    struct Executing {
+        std::uint64_t number = 0;
+        unsigned blame = 0;
+    };
+    Executing executing() const noexcept { return {m_.executing >> 8, unsigned(m_.executing & 0xff)}; }
+    void set_executing(Executing e) noexcept;
+
+    // ---- output ------------------------------------------------------------
+    /// Nothing of the current batch is left to send.
+    bool idle() const noexcept;
+    /// Where to put whole messages for start_batch(); precondition: idle().
+    char *buffer() noexcept { return m_.output; }
+    static constexpr std::size_t buffer_size() noexcept { return kSlotOutput; }
+    enum class Send { Done, Full, Gone };
+    /// Makes buffer()[0, total) the current batch and sends what the other side takes.
+    Send start_batch(std::size_t total, OutputName last) noexcept;
+    /// Continues with the current batch.
+    Send send() noexcept;
+    /// Last message ever given to start_batch(): it and those before need not be made again.
+    OutputName last() const noexcept;
+
+private:
+    std::uint32_t input_end() const noexcept;
+    std::uint32_t sent() const noexcept;
+    void put_input(std::uint32_t start, std::uint32_t end, std::uint64_t first) noexcept;
+    Send put_output(std::uint32_t total, std::uint32_t sent, OutputName last) noexcept;
+
+    SlotMemory &m_;
+    Transport &transport_;
+};
+
+} // namespace xsgit::server

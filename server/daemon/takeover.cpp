@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/takeover.hpp"
+
+#include "server/daemon/local_socket.hpp"
+#include "server/daemon/slot_file.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <sys/socket.h>
+
+namespace xsgit::server {
+
+namespace {
+
+constexpr int kStepSeconds = 10;
+/// An orderly stop publishes all history first.
+constexpr int kStopSeconds = 60;
+
+bool request(int socket, ControlOp op)
+{
+    ControlRequest r{};
+    std::memcpy(r.magic, kControlMagic, sizeof r.magic);
+    r.version = kControlVersion;
+    r.op = op;
+    return send_message(socket, &r, sizeof r);
+}
+
+struct Item {
+    FdRole role;
+    std::uint32_t slot;
+    int fd;
+};
+
+} // namespace
+
+UniqueFd ControlClient::connect(const std::string &state_dir)
+{
+    UniqueFd fd = connect_to(state_dir + "/keeper.sock", SOCK_SEQPACKET);
+    if (fd)
+        set_timeout(fd.get(), kStepSeconds);
+    return fd;
+}
+
+bool ControlClient::stop(int socket)
+{
+    ControlReply reply{};
+    set_timeout(socket, kStopSeconds);
+    return request(socket, ControlOp::Stop) && receive_message(socket, &reply, sizeof reply) && reply.ok;
+}
+
+std::optional<Inheritance> ControlClient::take_over(int socket, const std::string &slots)
+{
+    if (!request(socket, ControlOp::TakeOver))
+        return std::nullopt;
+    Inheritance got;
+    std::vector<SlotFd> numbers;
+    std::vector<int> received;
+    FdBatch batch{};
+    while (!batch.last) {
+        std::vector<int> fds;
+        const bool whole = receive_message(socket, &batch, sizeof batch, &fds);
+        received.insert(received.end(), fds.begin(), fds.end());
+        bool good = whole && batch.count <= FdBatch::kMax && fds.size() == batch.count;
+        for (std::uint32_t i = 0; good && i < batch.count; ++i)
+            switch (batch.fds[i].role) {
+            case FdRole::Lock: got.lock = fds[i]; break;
+            case FdRole::Listen: got.listen = fds[i]; break;
+            case FdRole::Control: got.control = fds[i]; break;
+            case FdRole::Slot: numbers.push_back({batch.fds[i].slot, fds[i], 0}); break;
+            case FdRole::Orphan: break;
+            }
+        const ControlReply reply{good};
+        good = send_message(socket, &reply, sizeof reply) && good;
+        if (!good) {
+            for (const int fd : received)
+                ::close(fd);
+            return std::nullopt;
+        }
+    }
+    write_slot_fds(slots, numbers);
+    return got;
+}
+
+bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans)
+{
+    std::vector<Item> items = {{FdRole::Lock, 0, own.lock},
+                               {FdRole::Listen, 0, own.listen},
+                               {FdRole::Control, 0, own.control}};
+    for (const SlotFd &s : read_slot_fds(slots))
+        if (s.cookie != 0 && socket_cookie(s.fd) == s.cookie)
+            items.push_back({FdRole::Slot, s.index, s.fd});
+    for (const int fd : orphans)
+        items.push_back({FdRole::Orphan, 0, fd});
+
+    for (std::size_t at = 0; at < items.size(); at += FdBatch::kMax) {
+        FdBatch batch{};
+        batch.count = static_cast<std::uint32_t>(std::min<std::size_t>(FdBatch::kMax, items.size() - at));
+        batch.last = at + batch.count == items.size();
+        std::vector<int> fds;
+        for (std::uint32_t i = 0; i < batch.count; ++i) {
+            batch.fds[i] = {items[at + i].role, items[at + i].slot};
+            fds.push_back(items[at + i].fd);
+        }
+        ControlReply reply{};
+        if (!send_message(socket, &batch, sizeof batch, fds) || !receive_message(socket, &reply, sizeof reply) ||
+            !reply.ok)
+            return false;
+    }
+    return true;
+}
+
+bool may_control(int socket)
+{
+    ucred cred{};
+    socklen_t size = sizeof cred;
+    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 &&
+           (cred.uid == 0 || cred.uid == geteuid());
+}
+
+} // namespace xsgit::server

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Talking to the keeper of a running daemon: stop it, or take its place. The keeper listens at keeper.sock
+// in the state directory (SOCK_SEQPACKET; same user or root).
+//
+//   newcomer: ControlRequest
+//   Stop:     the keeper ends the server in order, answers one ControlReply, and exits
+//   TakeOver: the keeper kills the server (always safe), then sends FdBatch messages, each with its descriptors as
+//             SCM_RIGHTS and answered by one ControlReply; after the batch marked `last` is answered it
+//             exits and leaves everything in place. If the newcomer vanishes before that, it goes on as before.
+#pragma once
+
+#include "server/daemon/unique_fd.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace xsgit::server {
+
+enum class ControlOp : std::uint32_t { Stop = 1, TakeOver = 2 };
+
+struct ControlRequest {
+    char magic[8];
+    std::uint32_t version;
+    ControlOp op;
+};
+inline constexpr char kControlMagic[8] = {'x', 's', 'g', 'i', 't', 'k', 'p', 'r'};
+inline constexpr std::uint32_t kControlVersion = 1;
+
+struct ControlReply {
+    std::uint32_t ok;
+};
+
+enum class FdRole : std::uint32_t { Lock = 1, Listen = 2, Control = 3, Slot = 4, Orphan = 5 };
+
+struct FdBatch {
+    static constexpr std::uint32_t kMax = 64;
+    std::uint32_t count;
+    std::uint32_t last;
+    struct {
+        FdRole role;
+        std::uint32_t slot;   // role Slot: whose
+    } fds[kMax];
+};
+
+/// What a keeper holds.
+struct Inheritance {
+    int lock = -1, listen = -1, control = -1;
+};
+
+struct ControlClient {
+    /// Nobody listens there: an invalid descriptor.
+    static UniqueFd connect(const std::string &state_dir);
+    /// Orderly stop. False: it did not answer, or ended otherwise.
+    static bool stop(int socket);
+    /// Takes everything over and puts the new numbers into the slots file. Orphans stay open for
+    /// close_leftovers() to find. Nullopt: the other side did not go through with it.
+    static std::optional<Inheritance> take_over(int socket, const std::string &slots);
+};
+
+/// The keeper's side of TakeOver, after the server is gone.
+bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans);
+
+/// Whether the peer may give orders: root, or the user that we are.
+bool may_control(int socket);
+
+} // namespace xsgit::server

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// Private to the engine: what State is made of. One file a topic: step.cpp (dispatch),
+// watches.cpp, transactions.cpp, replay.cpp, state_stream.cpp, describe.cpp.
+#pragma once
+
+#include "server/engine/culprit.hpp"
+#include "server/engine/state.hpp"
+#include "server/engine/store_ops.hpp"
+#include "server/engine/watch_index.hpp"
+
+#include <map>
+
+namespace xsgit::server {
+
+/// A request inside a transaction: what it was, and a number for what it answered.
+struct TxRequest {
+    std::uint32_t type = 0;
+    std::string payload;
+    std::string facts; // look-ups, as in the event
+    std::uint64_t answer = 0;
+};
+
+/// A node that a transaction's events may concern, in order of first access.
+struct TxAccess {
+    Path path;
+    bool modified = false; // by a request that named it
+    NodeRef removed;       // top of a subtree that a request removed
+    NodeRef perms_before;  // as it was before SET_PERMS
+};
+
+struct Transaction {
+    std::uint32_t id = 0;
+    std::uint64_t base_seq = 0;
+    Tree base, tree;
+    std::vector<TxRequest> log;
+    std::size_t log_bytes = 0;
+    bool writes = false;        // some request changed something
+    Error doom = Error::Einval; // what END answers: Enomem after a refusal by a limit, Eagain when its
+                                // snapshot had to go; Einval: not doomed
+    std::vector<TxAccess> accesses;
+    std::map<std::string, std::size_t, std::less<>> access_of; // path -> index in accesses
+};
+
+struct Client {
+    std::uint64_t id = 0;
+    std::uint32_t domid = 0;
+    bool ring = false;
+    std::uint64_t requests = 0;
+    std::string peer;
+    std::uint32_t next_tx = 1;
+    std::map<std::uint64_t, Watch> watches; // by order of registration; addresses are stable
+    std::map<std::uint32_t, Transaction> transactions;
+
+    Subject subject() const { return Subject{domid, std::nullopt, !ring || domid == 0}; }
+};
+
+/// One request being executed.
+struct Step {
+    const Event &event;
+    Outputs &out;
+    Client &client;
+    Request request;
+    Transaction *tx = nullptr;
+
+    std::uint32_t type() const { return request.header.type; }
+    void ok() const { reply(std::string_view("OK", 3)); }
+    void reply(std::string_view payload) const
+    {
+        out.reply(client.id, request.header.type, request.header.req_id, request.header.tx_id, payload);
+    }
+    void error(Error e) const { out.error(client.id, request.header.req_id, request.header.tx_id, e); }
+    void answer(const Result<void> &r) const
+    {
+        if (r)
+            ok();
+        else
+            error(r.error());
+    }
+};
+
+struct State::Impl {
+    ChangeSink *sink = nullptr;
+    Tree tree;
+    std::uint64_t event_number = 0;
+    std::uint64_t seq = 0;
+    std::uint64_t conflicts = 0;
+    std::uint32_t epoch = 1;
+    std::uint64_t epoch_first_seq = 1; // first commit of this epoch
+    std::int64_t wall_us = 0;
+    std::uint64_t next_conn = 1;
+    std::uint64_t next_watch = 1;
+    std::map<std::uint64_t, Client> clients;
+    WatchIndex watches;
+    // Not state: buffers that are reused, and what only history needs.
+    RecentTrees recent;
+    std::map<std::uint32_t, std::uint64_t> loading; // stream's connection ids, while loading
+    std::string reply_buffer;
+    std::vector<const Watch *> matched;
+
+    // step.cpp
+    void start(const Event &e);
+    void connect(const Event &e);
+    void close(std::uint64_t conn);
+    void request(const Event &e, Outputs &out);
+    void dispatch(Step &s);
+    void store_request(Step &s);
+    void direct_request(Step &s);
+    void committed(const Event &e, const Client &c, const Operation &op, Tree before);
+    Actor actor_of(const Client &c) const { return Actor{c.domid, c.id, c.peer}; }
+
+    // watches.cpp
+    Result<void> add_watch(Step &s);
+    Result<void> remove_watch(Step &s);
+    void drop_watches(Client &c);
+    /// Queues the events of one direct operation, before its reply.
+    void fire_effect(const Effect &e, const Tree &before, const Tree &after, Outputs &out);
+    /// An event at `path` to everybody who may see `node` (at its old or new state) or its parent.
+    void fire(const Path &path, bool exact, const Node *before, const Node *after, const Node *parent,
+              Outputs &out);
+
+    // transactions.cpp
+    Result<void> start_transaction(Step &s);
+    Result<void> end_transaction(Step &s);
+    void transaction_request(Step &s);
+    void fire_transaction(const Transaction &tx, const Tree &before, const Tree &after, Outputs &out);
+
+    // state_stream.cpp
+    bool load_state(RecordReader &r);
+    void load_client(RecordReader &r);
+    void load_watch(RecordReader &r);
+    void load_transaction(RecordReader &r, const std::function<Tree(std::string_view)> &tree_at);
+
+    // replay.cpp
+    struct Replayed {
+        Transaction result;                 // folded on the other tree; its tree and accesses
+        std::optional<std::size_t> differs; // first request that answers differently
+        std::string reply_now;              // what that one answers, as text
+    };
+    Replayed replay(const Transaction &tx, const Tree &on, const Subject &who) const;
+    void tell_commit(const Event &e, const Client &c, const Transaction &tx, Tree before);
+    void tell_conflict(const Event &e, const Client &c, const Transaction &tx, const Replayed &r);
+    /// Moves transactions that started before `oldest_seq` onto main as it is, or dooms them.
+    void rebase_transactions(std::uint64_t oldest_seq);
+};
+
+/// Notes in `tx` what executing a request did, for its events.
+void note_access(Transaction &tx, const Effect &e);
+
+} // namespace xsgit::server

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "server/engine/state_stream.hpp"
+
+#include "server/engine/state_impl.hpp"
+
+namespace xsgit::server {
+namespace {
+
+constexpr std::uint16_t kNoDepth = 0xffff;
+constexpr std::uint16_t kNoTarget = kDomidInvalid;
+
+void save_client(StreamWriter &w, const Client &c, std::uint32_t id)
+{
+    w.record(kConnectionData);
+    w.u32(id);
+    w.u16(c.ring ? 0 : 1);
+    w.u16(0);
+    if (c.ring) {
+        w.u16(static_cast<std::uint16_t>(c.domid));
+        w.u16(kNoTarget);
+        w.u32(0);
+    } else {
+        w.u32(~0u);
+        w.u32(0);
+    }
+    w.u16(0);
+    w.u16(0);
+    w.u32(0);
+
+    w.record(kClientRecord);
+    w.u32(id);
+    w.u32(c.next_tx);
+    w.u64(c.id);
+    w.u64(c.requests);
+    w.u32(c.domid);
+    w.u32(c.ring ? 1 : 0);
+    w.text(c.peer);
+}
+
+void save_watch(StreamWriter &w, const Watch &watch, std::uint32_t id)
+{
+    w.record(kWatchDataExtended);
+    w.u32(id);
+    w.u16(static_cast<std::uint16_t>(watch.given.size() + 1));
+    w.u16(static_cast<std::uint16_t>(watch.token.size() + 1));
+    w.u16(watch.depth < 0 ? kNoDepth : static_cast<std::uint16_t>(std::min(watch.depth, 0xfffe)));
+    w.u16(0);
+    w.bytes(watch.given);
+    w.u8(0);
+    w.bytes(watch.token);
+    w.u8(0);
+}
+
+void save_transaction(StreamWriter &w, const Transaction &tx, std::uint32_t id, const std::string &commit)
+{
+    w.record(kTransactionRecord);
+    w.u32(id);
+    w.u32(tx.id);
+    w.u64(tx.base_seq);
+    w.bytes(commit);
+    w.u32(static_cast<std::uint32_t>(tx.doom));
+    w.u32(static_cast<std::uint32_t>(tx.log.size()));
+    for (const TxRequest &q : tx.log) {
+        w.u32(q.type);
+        w.u64(q.answer);
+        w.text(q.payload);
+        w.text(q.facts);
+    }
+}
+
+} // namespace
+
+void State::save(StreamWriter &w, const std::function<std::string(std::uint64_t)> &commit_of) const
+{
+    const Impl &s = *impl_;
+    w.record(kStateRecord);
+    for (const std::uint64_t v : {s.event_number, s.seq, s.conflicts, s.epoch_first_seq,
+                                  static_cast<std::uint64_t>(s.wall_us), s.next_conn})
+        w.u64(v);
+    w.u32(s.epoch);
+    std::uint32_t id = 0;
+    for (const auto &[incarnation, c] : s.clients) {
+        save_client(w, c, ++id);
+        for (const auto &[order, watch] : c.watches)
+            save_watch(w, watch, id);
+        for (const auto &[txid, tx] : c.transactions)
+            save_transaction(w, tx, id, commit_of(tx.base_seq));
+    }
+}
+
+void State::load_tree(Tree main) { impl_->tree = std::move(main); }
+
+bool State::load_record(RecordReader r, const std::function<Tree(std::string_view)> &tree_at)
+{
+    switch (r.type()) {
+    case kStateRecord:
+        return impl_->load_state(r);
+    case kConnectionData: // everything of it is in the record behind it
+        return true;
+    case kClientRecord:
+        impl_->load_client(r);
+        return true;
+    case kWatchDataExtended:
+        impl_->load_watch(r);
+        return true;
+    case kTransactionRecord:
+        impl_->load_transaction(r, tree_at);
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool State::Impl::load_state(RecordReader &r)
+{
+    event_number = r.u64();
+    seq = r.u64();
+    conflicts = r.u64();
+    epoch_first_seq = r.u64();
+    wall_us = static_cast<std::int64_t>(r.u64());
+    next_conn = r.u64();
+    epoch = r.u32();
+    return true;
+}
+
+void State::Impl::load_client(RecordReader &r)
+{
+    const std::uint32_t id = r.u32();
+    Client c;
+    c.next_tx = r.u32();
+    c.id = r.u64();
+    c.requests = r.u64();
+    c.domid = r.u32();
+    c.ring = r.u32() != 0;
+    c.peer = std::string(r.text());
+    loading[id] = c.id;
+    clients.insert_or_assign(c.id, std::move(c));
+}
+
+void State::Impl::load_watch(RecordReader &r)
+{
+    const auto client = loading.find(r.u32());
+    const std::size_t given = r.u16(), token = r.u16();
+    const std::uint16_t depth = r.u16();
+    r.u16();
+    if (client == loading.end() || given == 0 || token == 0)
+        throw StreamDamaged("checkpoint: a watch without connection, path or token");
+    Client &c = clients.at(client->second);
+    Watch w;
+    w.given = std::string(r.bytes(given).substr(0, given - 1));
+    w.token = std::string(r.bytes(token).substr(0, token - 1));
+    Result<Path> path = Path::parse(w.given, c.domid, true);
+    if (!path)
+        throw StreamDamaged("checkpoint: a watch with a path that is none");
+    w.strip = w.given[0] == '/' || w.given[0] == '@' ? 0 : path->str().size() - w.given.size();
+    w.path = std::move(*path);
+    w.conn = c.id;
+    w.order = next_watch++;
+    w.depth = depth == kNoDepth ? -1 : depth;
+    const std::uint64_t order = w.order;
+    watches.add(&c.watches.emplace(order, std::move(w)).first->second);
+}
+
+void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std::string_view)> &tree_at)
+{
+    const auto client = loading.find(r.u32());
+    if (client == loading.end())
+        throw StreamDamaged("checkpoint: a transaction without connection");
+    Client &c = clients.at(client->second);
+    Transaction tx;
+    tx.id = r.u32();
+    tx.base_seq = r.u64();
+    const std::string_view commit = r.bytes(20);
+    tx.base = tx.base_seq == seq ? tree : tree_at(commit);
+    const std::uint32_t doom = r.u32();
+    const std::uint32_t requests = r.u32();
+    for (std::uint32_t i = 0; i < requests; ++i) {
+        TxRequest q;
+        q.type = r.u32();
+        q.answer = r.u64();
+        q.payload = std::string(r.text());
+        q.facts = std::string(r.text());
+        tx.log_bytes += q.payload.size() + q.facts.size() + sizeof(TxRequest);
+        tx.log.push_back(std::move(q));
+    }
+    Replayed again = replay(tx, tx.base, c.subject());
+    if (again.differs)
+        throw StreamDamaged("checkpoint: an open transaction answers otherwise than before");
+    tx.tree = std::move(again.result.tree);
+    tx.writes = again.result.writes;
+    tx.accesses = std::move(again.result.accesses);
+    tx.access_of = std::move(again.result.access_of);
+    if (doom > static_cast<std::uint32_t>(Error::Eperm))
+        throw StreamDamaged("checkpoint: a transaction with an unknown error");
+    tx.doom = static_cast<Error>(doom);
+    const std::uint32_t id = tx.id;
+    c.transactions.insert_or_assign(id, std::move(tx));
+}
+
+} // namespace xsgit::server

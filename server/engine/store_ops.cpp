@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT
+#include "server/engine/store_ops.hpp"
+
+#include <charconv>
+#include <xxhash.h>
+
+namespace xsgit::server {
+namespace {
+
+constexpr std::uint8_t kOwner = 4; // a need beside the bits of Access
+
+bool allowed(const PermList &perms, const Subject &who, std::uint8_t need)
+{
+    if (who.privileged)
+        return true;
+    if ((need & kOwner) && !is_owner(perms, who))
+        return false;
+    const std::uint8_t rights = need & kBoth;
+    return (access_of(perms, who) & rights) == rights;
+}
+
+/// The node at `path`, if `who` has `need` on it. Absent: Enoent where the nearest
+/// existing ancestor gives `need`, else Eacces, so that nobody learns of nodes by asking.
+Result<const Node *> lookup(const Tree &tree, const Path &path, const Subject &who, std::uint8_t need)
+{
+    if (const Node *n = tree.find(path)) {
+        if (!allowed(*n->perms(), who, need))
+            return fail(Error::Eacces);
+        return n;
+    }
+    if (who.privileged)
+        return fail(Error::Enoent);
+    if (path.is_special())
+        return fail(Error::Eacces);
+    const Node *nearest = tree.root().get();
+    for (const std::string_view c : path.components()) {
+        const Node *n = nearest->children().find(c);
+        if (!n)
+            break;
+        nearest = n;
+    }
+    return fail(allowed(*nearest->perms(), who, need) ? Error::Enoent : Error::Eacces);
+}
+
+/// What a node made below `parent` gets: the parent's list, owned by an unprivileged creator.
+PermsRef inherited(const Node &parent, const Subject &who)
+{
+    if (who.privileged || parent.perms()->owner() == who.domid)
+        return parent.perms();
+    return parent.perms()->with_owner(static_cast<std::uint16_t>(who.domid));
+}
+
+void create(Tree &tree, const Path &path, BytesRef value, const Subject &who, Effect &e)
+{
+    // From the last existing ancestor down, built from the new leaf up.
+    const Node *nearest = tree.root().get();
+    std::vector<std::string_view> missing;
+    Path at;
+    for (const std::string_view c : path.components()) {
+        const Node *n = missing.empty() ? nearest->children().find(c) : nullptr;
+        if (n) {
+            nearest = n;
+            at = at.child(c);
+        } else {
+            missing.push_back(c);
+        }
+    }
+    const PermsRef perms = inherited(*nearest, who);
+    NodeRef node = Node::make(missing.back(), std::move(value), perms);
+    e.after = node;
+    for (std::size_t i = missing.size() - 1; i-- > 0;)
+        node = Node::make(missing[i], nullptr, perms, Children().with(std::move(node)));
+    tree = tree.put(at.child(missing.front()), std::move(node));
+    e.kind = Effect::Created;
+    e.levels = static_cast<std::uint32_t>(missing.size());
+}
+
+struct Call {
+    std::uint32_t type;
+    std::string_view payload;
+    const Subject &who;
+    const Lookups &lookups;
+    Tree &tree;
+    Effect &effect;
+    std::string &reply;
+
+    Result<const Node *> node(std::string_view text, std::uint8_t need, bool special = false)
+    {
+        Result<Path> p = Path::parse(text, who.domid, special);
+        if (!p)
+            return fail(p.error());
+        effect.path = std::move(*p);
+        return lookup(tree, effect.path, who, need);
+    }
+    Result<const Node *> only_argument(std::uint8_t need, bool special = false)
+    {
+        const auto arg = one_argument(payload);
+        if (!arg)
+            return fail(Error::Einval);
+        return node(*arg, need, special);
+    }
+    Result<void> ok()
+    {
+        reply.assign("OK", 3);
+        return {};
+    }
+
+    Result<void> read()
+    {
+        effect.op = OpKind::Read;
+        const auto n = only_argument(kRead);
+        if (!n)
+            return fail(n.error());
+        if ((*n)->value().size() > kPayloadMax)
+            return fail(Error::E2big);
+        reply.assign((*n)->value());
+        return {};
+    }
+
+    Result<void> directory()
+    {
+        effect.op = OpKind::Directory;
+        const auto n = only_argument(kRead);
+        if (!n)
+            return fail(n.error());
+        const Children &c = (*n)->children();
+        if (c.names_bytes() > kPayloadMax)
+            return fail(Error::E2big);
+        for (auto it = c.begin(); it.get(); it.next())
+            reply.append(it.get()->name()).push_back('\0');
+        return {};
+    }
+
+    // <hash>|<names from an offset, whole ones, while they fit>; one more NUL at the end of the list
+    Result<void> directory_part()
+    {
+        effect.op = OpKind::Directory;
+        const auto args = arguments(payload, 2);
+        if (args.size() != 2 || args[0].size() + args[1].size() + 2 != payload.size())
+            return fail(Error::Einval);
+        const auto n = node(args[0], kRead);
+        if (!n)
+            return fail(n.error());
+        const long from = parse_atoi(args[1]);
+        if (from < 0)
+            return fail(Error::Einval);
+        const Children &c = (*n)->children();
+        const std::size_t offset = static_cast<std::size_t>(from);
+        reply = std::to_string(c.names_hash());
+        reply.push_back('\0');
+        if (offset >= c.names_bytes()) {
+            reply.push_back('\0');
+            return {};
+        }
+        auto it = c.at_names_offset(offset);
+        for (; it.get(); it.next()) {
+            const std::string_view name = it.get()->name();
+            if (reply.size() + name.size() + 1 >= kPayloadMax)
+                return {};
+            reply.append(name).push_back('\0');
+        }
+        reply.push_back('\0');
+        return {};
+    }
+
+    Result<void> get_perms()
+    {
+        effect.op = OpKind::GetPerms;
+        const auto n = only_argument(kRead, true);
+        if (!n)
+            return fail(n.error());
+        for (const Perm &p : (*n)->perms()->entries()) {
+            reply.push_back(access_letter(p.access));
+            reply.append(std::to_string(p.domid)).push_back('\0');
+        }
+        if (reply.size() > kPayloadMax) {
+            reply.clear();
+            return fail(Error::E2big);
+        }
+        return {};
+    }
+
+    Result<void> write()
+    {
+        effect.op = OpKind::Write;
+        const std::size_t nul = payload.find('\0');
+        if (nul == std::string_view::npos)
+            return fail(Error::Einval);
+        const auto n = node(payload.substr(0, nul), kWrite);
+        if (!n && n.error() != Error::Enoent)
+            return fail(n.error());
+        BytesRef value = Bytes::make(payload.substr(nul + 1));
+        if (n) {
+            tree = tree.put(effect.path, (*n)->with_value(std::move(value)));
+            effect.kind = Effect::Written;
+        } else {
+            create(tree, effect.path, std::move(value), who, effect);
+        }
+        return ok();
+    }
+
+    Result<void> mkdir()
+    {
+        effect.op = OpKind::Mkdir;
+        const auto n = only_argument(kWrite);
+        if (!n && n.error() != Error::Enoent)
+            return fail(n.error());
+        if (!n)
+            create(tree, effect.path, nullptr, who, effect);
+        return ok();
+    }
+
+    Result<void> rm()
+    {
+        effect.op = OpKind::Rm;
+        const auto n = only_argument(kWrite);
+        if (!n) {
+            // Removing what is not there is fine as long as its directory is.
+            if (n.error() == Error::Enoent && tree.find(effect.path.parent()))
+                return ok();
+            return fail(n.error());
+        }
+        if (effect.path.is_root())
+            return fail(Error::Einval);
+        effect.before = NodeRef(*n);
+        effect.kind = Effect::Removed;
+        tree = tree.remove(effect.path);
+        return ok();
+    }
+
+    Result<PermsRef> permission_list(const std::vector<std::string_view> &args)
+    {
+        std::vector<Perm> list;
+        for (std::size_t i = 1; i < args.size(); ++i) {
+            const auto p = parse_perm(args[i]);
+            if (!p)
+                return fail(p.error());
+            list.push_back(*p);
+            if (p->domid == kDomidAny)
+                continue;
+            for (const auto &[domid, alive] : lookups)
+                if (domid == p->domid && !alive)
+                    list.back().stale = true;
+        }
+        // An owner that does not exist, or would be everybody, is refused.
+        if (list.front().stale)
+            return fail(Error::Enoent);
+        if (list.front().domid == kDomidAny)
+            return fail(Error::Einval);
+        return PermList::make(std::move(list));
+    }
+
+    Result<void> set_perms()
+    {
+        effect.op = OpKind::SetPerms;
+        const std::size_t strings = count_strings(payload);
+        if (strings < 2)
+            return fail(Error::Einval);
+        if (strings - 1 > kPermsMax)
+            return fail(Error::Enospc);
+        const auto args = arguments(payload, kPermsMax + 1);
+        const auto perms = permission_list(args);
+        if (!perms)
+            return fail(perms.error());
+        const auto n = node(args[0], kWrite | kOwner, true);
+        if (!n)
+            return fail(n.error());
+        if (!who.privileged && (*perms)->owner() != (*n)->perms()->owner())
+            return fail(Error::Eperm);
+        effect.before = NodeRef(*n);
+        effect.kind = Effect::PermsSet;
+        tree = tree.put(effect.path, (*n)->with_perms(*perms));
+        return ok();
+    }
+};
+
+} // namespace
+
+Lookups parse_lookups(std::string_view facts)
+{
+    Lookups out;
+    while (!facts.empty()) {
+        const std::size_t end = std::min(facts.find(';'), facts.size());
+        const std::string_view item = facts.substr(0, end);
+        std::uint32_t domid = 0;
+        const auto [p, ec] = std::from_chars(item.data(), item.data() + item.size(), domid);
+        if (ec == std::errc() && p + 2 == item.data() + item.size() && *p == ' ')
+            out.emplace_back(domid, p[1] == '1');
+        facts.remove_prefix(std::min(end + 1, facts.size()));
+    }
+    return out;
+}
+
+bool is_store_request(std::uint32_t type) noexcept
+{
+    switch (static_cast<MsgType>(type)) {
+    case MsgType::Directory:
+    case MsgType::Read:
+    case MsgType::GetPerms:
+    case MsgType::Write:
+    case MsgType::Mkdir:
+    case MsgType::Rm:
+    case MsgType::SetPerms:
+    case MsgType::DirectoryPart:
+        return true;
+    default:
+        return false;
+    }
+}
+
+Result<void> execute_store(std::uint32_t type, std::string_view payload, const Subject &who,
+                           const Lookups &lookups, Tree &tree, Effect &effect, std::string &reply)
+{
+    reply.clear();
+    Call call{type, payload, who, lookups, tree, effect, reply};
+    switch (static_cast<MsgType>(type)) {
+    case MsgType::Directory:
+        return call.directory();
+    case MsgType::Read:
+        return call.read();
+    case MsgType::GetPerms:
+        return call.get_perms();
+    case MsgType::Write:
+        return call.write();
+    case MsgType::Mkdir:
+        return call.mkdir();
+    case MsgType::Rm:
+        return call.rm();
+    case MsgType::SetPerms:
+        return call.set_perms();
+    case MsgType::DirectoryPart:
+        return call.directory_part();
+    default:
+        return fail(Error::Enosys);
+    }
+}
+
+std::uint64_t answer_hash(const Result<void> &result, std::string_view payload, const Effect &e) noexcept
+{
+    if (!result)
+        return 1 + static_cast<std::uint64_t>(result.error());
+    std::uint64_t h = XXH3_64bits_withSeed(payload.data(), payload.size(),
+                                           e.kind + (static_cast<std::uint64_t>(e.levels) << 8));
+    if (e.after) {
+        const std::string &p = e.after->perms()->text();
+        h = XXH3_64bits_withSeed(p.data(), p.size(), h);
+    }
+    return h;
+}
+
+Operation operation_of(std::uint32_t type, std::string_view payload, const Effect &effect,
+                       std::string &scratch)
+{
+    Operation op;
+    op.kind = effect.op;
+    op.path = effect.path.str();
+    if (static_cast<MsgType>(type) == MsgType::Write) {
+        op.value = payload.substr(std::min(payload.find('\0') + 1, payload.size()));
+    } else if (static_cast<MsgType>(type) == MsgType::SetPerms) {
+        scratch.clear();
+        for (const std::string_view p : arguments(payload, kPermsMax + 1)) {
+            if (p.data() == payload.data())
+                continue;
+            scratch.append(scratch.empty() ? "" : ",").append(p);
+        }
+        op.value = scratch;
+    }
+    return op;
+}
+
+} // namespace xsgit::server

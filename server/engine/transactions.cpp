@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// A transaction is a fold on a snapshot of the tree. Ending it takes its tree when main has not
+// moved, and else folds its requests again on main (replay.cpp): the same answers, or EAGAIN.
+#include "server/engine/state_impl.hpp"
+
+#include <set>
+
+namespace xsgit::server {
+
+Result<void> State::Impl::start_transaction(Step &s)
+{
+    if (s.tx)
+        return fail(Error::Ebusy);
+    auto &open = s.client.transactions;
+    if (open.size() >= kTransactionsPerConnection)
+        return fail(Error::Enospc);
+    while (s.client.next_tx == 0 || open.contains(s.client.next_tx))
+        ++s.client.next_tx;
+    Transaction tx;
+    tx.id = s.client.next_tx++;
+    tx.base_seq = seq;
+    tx.base = tx.tree = tree;
+    std::string id = std::to_string(tx.id);
+    id.push_back('\0');
+    open.emplace(tx.id, std::move(tx));
+    s.reply(id);
+    return {};
+}
+
+void note_access(Transaction &tx, const Effect &e)
+{
+    const auto [it, fresh] = tx.access_of.try_emplace(e.path.str(), tx.accesses.size());
+    if (fresh)
+        tx.accesses.push_back(TxAccess{e.path, false, nullptr, nullptr});
+    TxAccess &a = tx.accesses[it->second];
+    if (e.kind == Effect::None)
+        return;
+    tx.writes = true;
+    a.modified = true;
+    if (e.kind == Effect::Removed && !a.removed)
+        a.removed = e.before;
+    if (e.kind == Effect::PermsSet && !a.perms_before)
+        a.perms_before = e.before;
+}
+
+void State::Impl::transaction_request(Step &s)
+{
+    Transaction &tx = *s.tx;
+    const std::size_t cost = s.request.payload.size() + s.event.facts.size() + sizeof(TxRequest);
+    if (tx.log.size() >= kRequestsPerTransaction || tx.log_bytes + cost > kTransactionLogBytes) {
+        tx.doom = Error::Enomem;
+        return s.error(Error::Enospc);
+    }
+    Effect effect;
+    const Result<void> r = execute_store(s.type(), s.request.payload, s.client.subject(),
+                                         parse_lookups(s.event.facts), tx.tree, effect, reply_buffer);
+    tx.log_bytes += cost;
+    tx.log.push_back(TxRequest{s.type(), std::string(s.request.payload), std::string(s.event.facts),
+                               answer_hash(r, reply_buffer, effect)});
+    if (effect.path.str() != "/" || r) // the path was legal: the node counts as looked at
+        note_access(tx, effect);
+    if (r)
+        s.reply(reply_buffer);
+    else
+        s.error(r.error());
+}
+
+Result<void> State::Impl::end_transaction(Step &s)
+{
+    const auto arg = one_argument(s.request.payload);
+    if (!arg || (*arg != "T" && *arg != "F"))
+        return fail(Error::Einval);
+    if (!s.tx)
+        return fail(Error::Enoent);
+    auto node = s.client.transactions.extract(s.tx->id); // gone, whatever comes
+    Transaction &tx = node.mapped();
+    if (*arg == "F")
+        return {};
+    if (tx.doom != Error::Einval)
+        return fail(tx.doom);
+    if (tx.base_seq != seq) {
+        Replayed r = replay(tx, tree, s.client.subject());
+        if (r.differs) {
+            ++conflicts;
+            if (sink)
+                tell_conflict(s.event, s.client, tx, r);
+            return fail(Error::Eagain);
+        }
+        tx.tree = std::move(r.result.tree);
+        tx.accesses = std::move(r.result.accesses);
+        tx.access_of = std::move(r.result.access_of);
+    }
+    if (!tx.writes)
+        return {};
+    Tree before = std::exchange(tree, tx.tree);
+    ++seq;
+    fire_transaction(tx, before, tree, s.out);
+    if (sink)
+        tell_commit(s.event, s.client, tx, std::move(before));
+    return {};
+}
+
+/// One event at most for a node, in order of first access; what came and went within the
+/// transaction fires nothing. Nodes below a removed one reach watches exactly on them.
+void State::Impl::fire_transaction(const Transaction &tx, const Tree &before, const Tree &after, Outputs &out)
+{
+    if (watches.size() == 0)
+        return;
+    std::set<std::string, std::less<>> told;
+    const auto parent_of = [](const Tree &t, const Path &p) -> const Node * {
+        return p.is_special() ? nullptr : t.find(p.parent());
+    };
+    for (const TxAccess &a : tx.accesses) {
+        if (!a.modified)
+            continue;
+        const Node *was = before.find(a.path);
+        const Node *is = after.find(a.path);
+        if ((was || is) && told.insert(a.path.str()).second)
+            // A node that is gone shows only to those who could read it.
+            fire(a.path, false, is && !a.perms_before ? nullptr : was, is,
+                 is ? parent_of(after, a.path) : nullptr, out);
+        if (!a.removed || !was)
+            continue;
+        watches.below(a.path, *was, false, [&](const Path &p, const Node &n) {
+            const auto own = tx.access_of.find(p.str());
+            const bool named = own != tx.access_of.end() && tx.accesses[own->second].modified;
+            if (!named && !after.find(p) && told.insert(p.str()).second)
+                fire(p, true, &n, nullptr, nullptr, out);
+        });
+    }
+}
+
+} // namespace xsgit::server

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "server/engine/watch_index.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace xsgit::server {
+
+struct WatchIndex::Entry {
+    Entry *parent = nullptr;
+    std::string name;
+    std::vector<const Watch *> watches;
+    std::map<std::string, std::unique_ptr<Entry>, std::less<>> children;
+};
+
+WatchIndex::WatchIndex() : root_(std::make_unique<Entry>()), special_(std::make_unique<Entry>()) {}
+WatchIndex::WatchIndex(WatchIndex &&) noexcept = default;
+WatchIndex &WatchIndex::operator=(WatchIndex &&) noexcept = default;
+
+WatchIndex::~WatchIndex()
+{
+    // Leaf by leaf: a client chose how deep this is.
+    for (Entry *top : {root_.get(), special_.get()}) {
+        Entry *e = top;
+        while (e) {
+            if (!e->children.empty()) {
+                e = e->children.begin()->second.get();
+            } else {
+                Entry *up = e->parent;
+                if (up)
+                    up->children.erase(up->children.begin());
+                e = up;
+            }
+        }
+    }
+}
+
+void WatchIndex::add(const Watch *w)
+{
+    Entry *e = w->path.is_special() ? special_.get() : root_.get();
+    const auto step = [&](std::string_view name) {
+        auto it = e->children.find(name);
+        if (it == e->children.end()) {
+            it = e->children.emplace(std::string(name), std::make_unique<Entry>()).first;
+            it->second->parent = e;
+            it->second->name = std::string(name);
+        }
+        e = it->second.get();
+    };
+    if (w->path.is_special())
+        step(w->path.str());
+    else
+        for (const std::string_view c : w->path.components())
+            step(c);
+    e->watches.push_back(w);
+    ++size_;
+}
+
+WatchIndex::Entry *WatchIndex::find(const Path &path) const
+{
+    Entry *e = path.is_special() ? special_.get() : root_.get();
+    const auto step = [&](std::string_view name) {
+        const auto it = e->children.find(name);
+        e = it == e->children.end() ? nullptr : it->second.get();
+    };
+    if (path.is_special()) {
+        step(path.str());
+        return e;
+    }
+    for (const std::string_view c : path.components()) {
+        step(c);
+        if (!e)
+            break;
+    }
+    return e;
+}
+
+void WatchIndex::remove(const Watch *w)
+{
+    Entry *e = find(w->path);
+    assert(e);
+    const auto it = std::find(e->watches.begin(), e->watches.end(), w);
+    assert(it != e->watches.end());
+    e->watches.erase(it);
+    --size_;
+    while (e->parent && e->watches.empty() && e->children.empty()) {
+        Entry *up = e->parent;
+        up->children.erase(up->children.find(e->name));
+        e = up;
+    }
+}
+
+void WatchIndex::match(const Path &path, bool exact, std::vector<const Watch *> &out) const
+{
+    if (exact || path.is_special()) {
+        if (const Entry *e = find(path))
+            out.insert(out.end(), e->watches.begin(), e->watches.end());
+        return;
+    }
+    const auto take = [&](const Entry *e, std::size_t levels_below) {
+        for (const Watch *w : e->watches)
+            if (w->depth < 0 || levels_below <= static_cast<std::size_t>(w->depth))
+                out.push_back(w);
+    };
+    std::size_t left = path.depth();
+    const Entry *e = root_.get();
+    take(e, left);
+    for (const std::string_view c : path.components()) {
+        const auto it = e->children.find(c);
+        if (it == e->children.end())
+            return;
+        e = it->second.get();
+        take(e, --left);
+    }
+}
+
+void WatchIndex::below(const Path &path, const Node &top, bool children_first,
+                       const std::function<void(const Path &, const Node &)> &f) const
+{
+    const Entry *start = find(path);
+    if (!start)
+        return;
+    struct Level {
+        const Entry *entry;
+        const Node *node;
+        std::map<std::string, std::unique_ptr<Entry>, std::less<>>::const_iterator next;
+        Path path;
+    };
+    std::vector<Level> stack;
+    stack.push_back({start, &top, start->children.begin(), path});
+    const auto visit = [&](const Level &l) {
+        if (stack.size() > 1 && !l.entry->watches.empty())
+            f(l.path, *l.node);
+    };
+    while (!stack.empty()) {
+        Level &l = stack.back();
+        if (l.next == l.entry->children.end()) {
+            if (children_first)
+                visit(l);
+            stack.pop_back();
+            continue;
+        }
+        const auto it = l.next++;
+        const Node *child = l.node->children().find(it->first);
+        if (!child)
+            continue;
+        stack.push_back({it->second.get(), child, it->second->children.begin(), l.path.child(it->first)});
+        if (!children_first)
+            visit(stack.back());
+    }
+}
+
+} // namespace xsgit::server

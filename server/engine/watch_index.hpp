@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Which watches an event reaches: a trie of path components. Finding them costs
+// O(depth of the path + watches found), whatever the number of watches.
+#pragma once
+
+#include "xsgit/base/path.hpp"
+#include "xsgit/tree/node.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace xsgit::server {
+
+/// A registered watch. Owned by its connection.
+struct Watch {
+    std::uint64_t conn = 0;
+    std::uint64_t order = 0; // registration number, unique in the state: the order of delivery
+    Path path;               // absolute
+    std::string given;       // as the client wrote it
+    std::string token;
+    std::size_t strip = 0; // characters cut off event paths: relative watches
+    int depth = -1;        // -1: unlimited
+};
+
+class WatchIndex {
+public:
+    WatchIndex();
+    ~WatchIndex();
+    WatchIndex(WatchIndex &&) noexcept;
+    WatchIndex &operator=(WatchIndex &&) noexcept;
+
+    /// `w` must stay where it is until removed.
+    void add(const Watch *w);
+    void remove(const Watch *w);
+    std::size_t size() const noexcept { return size_; }
+
+    /// Appends the watches on `path` itself and, unless `exact`, those above it that reach
+    /// so deep. Not ordered.
+    void match(const Path &path, bool exact, std::vector<const Watch *> &out) const;
+
+    /// Calls `f(path, node)` for every node below `top` (not top itself) that has a watch
+    /// exactly on it; `path` is where `top` stands. Visits only what both the subtree and the index hold.
+    /// children_first: the order of a removal; else parents first.
+    void below(const Path &path, const Node &top, bool children_first,
+               const std::function<void(const Path &, const Node &)> &f) const;
+
+private:
+    struct Entry;
+    Entry *find(const Path &path) const;
+    std::unique_ptr<Entry> root_, special_;
+    std::size_t size_ = 0;
+};
+
+} // namespace xsgit::server

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// Registration of watches, and which events an operation fires at whom.
+#include "server/engine/state_impl.hpp"
+
+#include <algorithm>
+
+namespace xsgit::server {
+namespace {
+
+/// Where a watch stands: like any path, but "@name" is allowed too.
+Result<Path> watch_path(std::string_view text, const Client &c) { return Path::parse(text, c.domid, true); }
+
+bool is_relative(std::string_view text) { return !text.empty() && text[0] != '/' && text[0] != '@'; }
+
+std::size_t home_length(const Client &c)
+{
+    return std::string_view("/local/domain//").size() + std::to_string(c.domid).size();
+}
+
+} // namespace
+
+Result<void> State::Impl::add_watch(Step &s)
+{
+    const auto args = arguments(s.request.payload, 3);
+    if (args.size() < 2 || args.size() > 3)
+        return fail(Error::Einval);
+    Watch w;
+    if (args.size() == 3) {
+        const long depth = parse_atoi(args[2]);
+        if (depth < 0)
+            return fail(Error::Einval);
+        w.depth = static_cast<int>(depth);
+    }
+    Result<Path> path = watch_path(args[0], s.client);
+    if (!path)
+        return fail(path.error());
+    matched.clear();
+    watches.match(*path, true, matched);
+    for (const Watch *other : matched)
+        if (other->conn == s.client.id && other->token == args[1])
+            return fail(Error::Eexist);
+    if (s.client.watches.size() >= kWatchesPerConnection)
+        return fail(Error::Enospc);
+    w.conn = s.client.id;
+    w.order = next_watch++;
+    w.path = std::move(*path);
+    w.given = std::string(args[0]);
+    w.token = std::string(args[1]);
+    w.strip = is_relative(args[0]) ? home_length(s.client) : 0;
+    const Watch &added = s.client.watches.emplace(w.order, std::move(w)).first->second;
+    watches.add(&added);
+    s.ok();
+    // Once at the start, whatever the permissions: simplifies clients.
+    if (added.given.size() + added.token.size() + 2 <= kPayloadMax)
+        s.out.event(s.client.id, added.given, added.token);
+    return {};
+}
+
+Result<void> State::Impl::remove_watch(Step &s)
+{
+    const auto args = arguments(s.request.payload, 2);
+    if (args.size() != 2)
+        return fail(Error::Einval);
+    const Result<Path> path = watch_path(args[0], s.client);
+    if (!path)
+        return fail(path.error());
+    matched.clear();
+    watches.match(*path, true, matched);
+    for (const Watch *w : matched)
+        if (w->conn == s.client.id && w->token == args[1]) {
+            watches.remove(w);
+            s.client.watches.erase(w->order);
+            return {};
+        }
+    return fail(Error::Enoent);
+}
+
+void State::Impl::drop_watches(Client &c)
+{
+    for (const auto &[order, w] : c.watches)
+        watches.remove(&w);
+    c.watches.clear();
+}
+
+void State::Impl::fire(const Path &path, bool exact, const Node *before, const Node *after,
+                       const Node *parent, Outputs &out)
+{
+    matched.clear();
+    watches.match(path, exact, matched);
+    if (matched.empty())
+        return;
+    std::sort(matched.begin(), matched.end(), [](const Watch *a, const Watch *b) {
+        return a->conn != b->conn ? a->conn < b->conn : a->order < b->order;
+    });
+    for (const Watch *w : matched) {
+        const Subject who = clients.at(w->conn).subject();
+        const auto readable = [&](const Node *n) {
+            return n && (who.privileged || (access_of(*n->perms(), who) & kRead));
+        };
+        if (!readable(after) && !readable(before) && !readable(parent))
+            continue;
+        const std::string_view text = std::string_view(path.str()).substr(w->strip);
+        // An event that no client could receive is dropped (XSA-324).
+        if (text.size() + w->token.size() + 2 <= kPayloadMax)
+            out.event(w->conn, text, w->token);
+    }
+}
+
+void State::Impl::fire_effect(const Effect &e, const Tree &before, const Tree &after, Outputs &out)
+{
+    if (watches.size() == 0)
+        return;
+    const Node *parent = e.path.is_special() ? nullptr : after.find(e.path.parent());
+    switch (e.kind) {
+    case Effect::None:
+        return;
+    case Effect::Written:
+    case Effect::Created:
+        return fire(e.path, false, nullptr, after.find(e.path), parent, out);
+    case Effect::PermsSet:
+        return fire(e.path, false, e.before.get(), after.find(e.path), parent, out);
+    case Effect::Removed:
+        // Below first, each only to watches exactly there, then the top.
+        watches.below(e.path, *e.before, true, [&](const Path &p, const Node &n) {
+            fire(p, true, &n, nullptr, before.find(p.parent()), out);
+        });
+        return fire(e.path, false, e.before.get(), nullptr, parent, out);
+    }
+}
+
+} // namespace xsgit::server

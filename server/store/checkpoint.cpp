@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#include "server/store/checkpoint.hpp"
+
+#include "server/engine/state_stream.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace xsgit::server {
+namespace {
+
+std::string_view raw(const Oid &id)
+{
+    return {reinterpret_cast<const char *>(id.bytes.data()), id.bytes.size()};
+}
+
+Oid to_oid(std::string_view bytes)
+{
+    Oid id;
+    std::memcpy(id.bytes.data(), bytes.data(), id.bytes.size());
+    return id;
+}
+
+} // namespace
+
+void UnsentOutputs::add(UnsentOutput o)
+{
+    Queue &q = queues_[o.conn];
+    const std::size_t size = o.bytes.size() + sizeof o;
+    if (o.event && q.bytes + size > kOutputDropEvents)
+        return;
+    q.bytes += size;
+    bytes_ += size;
+    q.items.push_back(std::move(o));
+}
+
+void UnsentOutputs::add(std::uint64_t number, const Outputs &out)
+{
+    std::uint32_t index = 0;
+    for (const Output &o : out.items())
+        add(UnsentOutput{o.conn, {number, index++}, o.event, std::string(out.bytes(o))});
+}
+
+void UnsentOutputs::forget(std::uint64_t conn)
+{
+    const auto it = queues_.find(conn);
+    if (it == queues_.end())
+        return;
+    bytes_ -= it->second.bytes;
+    queues_.erase(it);
+}
+
+void UnsentOutputs::trim(const Store::SentUpTo &sent)
+{
+    for (auto it = queues_.begin(); it != queues_.end();) {
+        Queue &q = it->second;
+        const OutputName first = sent(it->first);
+        while (!q.items.empty() && q.items.front().name < first) {
+            const std::size_t size = q.items.front().bytes.size() + sizeof(UnsentOutput);
+            q.bytes -= size;
+            bytes_ -= size;
+            q.items.pop_front();
+        }
+        it = q.items.empty() ? queues_.erase(it) : std::next(it);
+    }
+}
+
+void UnsentOutputs::save(StreamWriter &w) const
+{
+    for (const auto &[conn, q] : queues_)
+        for (const UnsentOutput &o : q.items) {
+            w.record(kUnsentRecord);
+            w.u64(conn);
+            w.u64(o.name.event);
+            w.u32(o.name.index);
+            w.u32(o.event ? 1 : 0);
+            w.text(o.bytes);
+        }
+}
+
+std::vector<UnsentOutput> UnsentOutputs::take()
+{
+    std::vector<UnsentOutput> out;
+    for (auto &[conn, q] : queues_)
+        out.insert(out.end(), std::make_move_iterator(q.items.begin()),
+                   std::make_move_iterator(q.items.end()));
+    queues_.clear();
+    bytes_ = 0;
+    return out;
+}
+
+std::string write_checkpoint(const State &state, const HistoryWriter &writer, const UnsentOutputs &unsent)
+{
+    StreamWriter w;
+    const Tips &tips = writer.tips();
+    w.record(kHeadRecord);
+    w.bytes(raw(tips.main));
+    w.bytes(raw(tips.main_tree));
+    w.u64(tips.conflicts_number);
+    w.bytes(raw(tips.conflicts));
+    const EpochStart &start = writer.epoch_start();
+    w.u64(start.seq);
+    w.bytes(raw(start.main));
+    w.bytes(raw(start.side));
+    w.bytes(raw(start.conflicts));
+    state.save(w, [&](std::uint64_t seq) {
+        const auto id = writer.commit_of(seq);
+        return std::string(raw(id ? *id : Oid{}));
+    });
+    unsent.save(w);
+    return w.finish();
+}
+
+LoadedCheckpoint load_checkpoint(const std::string &data, const Repository &repo, ChangeSink *sink)
+{
+    LoadedCheckpoint out{{}, State(sink), {}};
+    StreamReader stream(data);
+    const auto cache = make_load_cache();
+    bool has_head = false;
+    while (auto r = stream.next()) {
+        if (r->type() == kHeadRecord) {
+            Tips &tips = out.head.tips;
+            tips.main = to_oid(r->bytes(20));
+            tips.main_tree = to_oid(r->bytes(20));
+            tips.conflicts_number = r->u64();
+            tips.conflicts = to_oid(r->bytes(20));
+            out.head.start.seq = r->u64();
+            out.head.start.main = to_oid(r->bytes(20));
+            out.head.start.side = to_oid(r->bytes(20));
+            out.head.start.conflicts = to_oid(r->bytes(20));
+            has_head = true;
+        } else if (r->type() == kUnsentRecord) {
+            UnsentOutput o;
+            o.conn = r->u64();
+            o.name.event = r->u64();
+            o.name.index = r->u32();
+            o.event = r->u32() != 0;
+            o.bytes = std::string(r->text());
+            out.unsent.add(std::move(o));
+        } else if (r->type() == kStateRecord) {
+            out.state.load_record(*r, {});
+            const auto commit = repo.commit(out.head.tips.main);
+            if (!commit || commit->tree != out.head.tips.main_tree)
+                throw StreamDamaged("checkpoint: its commit " + out.head.tips.main.hex() +
+                                    " is not in the repository");
+            out.state.load_tree(load_tree(repo, out.head.tips.main_tree, out.state.epoch(), cache));
+            out.head.tips.seq = out.state.seq();
+        } else {
+            if (r->type() == kTransactionRecord) {
+                RecordReader peek = *r;
+                peek.u64(); // both ids
+                const std::uint64_t seq = peek.u64();
+                out.head.bases.emplace_back(seq, to_oid(peek.bytes(20)));
+            }
+            out.state.load_record(*r, [&](std::string_view id) {
+                const auto commit = repo.commit(to_oid(id));
+                if (!commit)
+                    throw StreamDamaged("checkpoint: a transaction's commit " + to_oid(id).hex() +
+                                        " is missing");
+                return load_tree(repo, commit->tree, out.state.epoch(), cache);
+            });
+        }
+    }
+    if (!has_head || out.state.event_number() == 0)
+        throw StreamDamaged("checkpoint: head or state is missing");
+    return out;
+}
+
+std::optional<std::uint64_t> checkpoint_event(const std::string &data)
+{
+    try {
+        StreamReader stream(data);
+        while (auto r = stream.next())
+            if (r->type() == kStateRecord)
+                return r->u64();
+    } catch (const StreamDamaged &) {
+    }
+    return std::nullopt;
+}
+
+} // namespace xsgit::server

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// A checkpoint: all state but the tree, the commit it belongs to, and the outputs that had
+// not been sent. Format: engine/state_stream.hpp.
+#pragma once
+
+#include "server/store/store.hpp"
+#include "xsgit/base/limits.hpp"
+#include "xsgit/git/history_writer.hpp"
+#include "xsgit/git/repository.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace xsgit::server {
+
+/// Outputs that may not have been sent, per connection. The committer keeps them for the
+/// checkpoint; recovery for the loop.
+class UnsentOutputs {
+public:
+    /// Adds the outputs of event `number`. Above kOutputDropEvents bytes of a connection its watch
+    /// events are dropped, as the loop does.
+    void add(std::uint64_t number, const Outputs &out);
+    void add(UnsentOutput o);
+    void forget(std::uint64_t conn);
+    /// Drops what `sent` says is gone.
+    void trim(const Store::SentUpTo &sent);
+    void save(StreamWriter &w) const;
+    /// Everything, oldest event first within a connection; empties this.
+    std::vector<UnsentOutput> take();
+    std::size_t bytes() const noexcept { return bytes_; }
+
+private:
+    struct Queue {
+        std::deque<UnsentOutput> items;
+        std::size_t bytes = 0;
+    };
+    std::map<std::uint64_t, Queue> queues_;
+    std::size_t bytes_ = 0;
+};
+
+/// What a checkpoint says of git.
+struct CheckpointHead {
+    Tips tips;
+    EpochStart start;
+    std::vector<std::pair<std::uint64_t, Oid>> bases; // main commits that open transactions started from
+};
+
+struct LoadedCheckpoint {
+    CheckpointHead head;
+    State state;
+    UnsentOutputs unsent;
+};
+
+std::string write_checkpoint(const State &state, const HistoryWriter &writer, const UnsentOutputs &unsent);
+
+/// Reads `data`; trees come from `repo`, annotated for the state's epoch. Throws StreamDamaged or GitError.
+LoadedCheckpoint load_checkpoint(const std::string &data, const Repository &repo, ChangeSink *sink);
+
+/// The head record alone; nullopt when damaged. Cheap.
+std::optional<std::uint64_t> checkpoint_event(const std::string &data);
+
+} // namespace xsgit::server

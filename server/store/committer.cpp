@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+#include "server/store/committer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <system_error>
+#include <thread>
+
+namespace xsgit::server {
+namespace {
+
+constexpr std::int64_t kPublishSpacing = 20'000;     // us, when the journal is drained
+constexpr std::int64_t kPublishAtLeast = 50'000;     // us, under load
+constexpr std::int64_t kFoldSlice = 5'000;           // us between looks at the clock's deadlines
+constexpr std::int64_t kCheckpointEvery = 1'000'000; // us
+constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal
+constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory, and packs that merge well
+constexpr int kStopTries = 50;                       // for room, of 100 ms each, when stopping
+constexpr std::size_t kTrimBytes = 8u << 20;         // unsent outputs kept between publishes
+
+constexpr const char *kMain = "refs/heads/main";
+constexpr const char *kConflicts = "refs/heads/conflicts";
+constexpr const char *kHead = "refs/xsgit/head";
+
+std::int64_t now_us()
+{
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+} // namespace
+
+Committer::Committer(const StatePaths &paths, Journal &journal, PackStore &packs, CommitterStart start,
+                     Store::SentUpTo sent, Report report)
+    : paths_(paths), journal_(journal), packs_(packs), start_(std::move(start)), sent_(std::move(sent)),
+      report_(std::move(report)), state_(this)
+{
+    thread_ = std::thread([this] {
+        try {
+            run();
+        } catch (const std::exception &e) {
+            if (stop_)
+                return report_(std::string("history writer: ") + e.what());
+            // Nothing is lost: the journal has it all. The keeper starts us again.
+            report_(std::string("history writer: ") + e.what() + "; starting again");
+            std::abort();
+        }
+    });
+}
+
+Committer::~Committer()
+{
+    stop_ = true;
+    journal_.wake();
+    thread_.join();
+}
+
+void Committer::sync(std::uint64_t number)
+{
+    std::unique_lock lock(mutex_);
+    wanted_ = std::max(wanted_, number);
+    hurry_ = true;
+    journal_.wake();
+    changed_.wait(lock, [&] { return done_ >= number; });
+}
+
+void Committer::load()
+{
+    repo_ = Repository::open(paths_.repo);
+    epochs_ = std::make_unique<Epochs>(paths_.epochs);
+    at_ = checkpoint_at_ = checkpoint_old_at_ = start_.from;
+    if (start_.checkpoint.empty()) {
+        writer_ = std::make_unique<HistoryWriter>(Tips{}, Tree(), 1, EpochStart{}, repo_.get());
+    } else {
+        LoadedCheckpoint c = load_checkpoint(start_.checkpoint, *repo_, this);
+        state_ = std::move(c.state);
+        unsent_ = std::move(c.unsent);
+        writer_ = std::make_unique<HistoryWriter>(c.head.tips, state_.tree(), state_.epoch(), c.head.start, repo_.get());
+        for (const auto &[seq, id] : c.head.bases)
+            writer_->remember(seq, id);
+        start_.checkpoint.clear();
+    }
+    checkpointed_event_ = published_event_ = state_.event_number();
+    published_ = writer_->tips();
+    if (const auto main = repo_->read_ref(kHead))
+        published_.main = *main;
+    if (const auto conflicts = repo_->read_ref(kConflicts))
+        published_.conflicts = *conflicts;
+}
+
+void Committer::run()
+{
+    load();
+    for (;;) {
+        const bool drained = !fold_some();
+        const std::int64_t since = now_us() - last_publish_us_;
+        const bool dirty = state_.event_number() != published_event_;
+        const bool caught_up = state_.event_number() >= start_.first_publish;
+        if (dirty && caught_up &&
+            (hurry_ || stop_ || since >= kPublishAtLeast || (drained && since >= kPublishSpacing) ||
+             writer_->pack().bytes() > kPackBytes))
+            publish();
+        if (drained) {
+            if (stop_)
+                break;
+            pause();
+        }
+    }
+    if (state_.event_number() != checkpointed_event_)
+        checkpoint();
+}
+
+/// Folds for a slice of time. False when nothing is left.
+bool Committer::fold_some()
+{
+    const std::int64_t until = now_us() + kFoldSlice;
+    for (;;) {
+        for (int i = 0; i < 64; ++i) {
+            const auto e = journal_.next(at_);
+            if (!e)
+                return false;
+            if (behind_since_.load(std::memory_order_relaxed) == 0)
+                behind_since_.store(e->mono_us, std::memory_order_relaxed);
+            outputs_.clear();
+            state_.step(*e, outputs_);
+            if (outputs_.hash() != e->outputs_hash && !hash_reported_) {
+                hash_reported_ = true;
+                report_("event " + std::to_string(e->number) +
+                        " answers otherwise than when it was executed: another version of xenstored wrote "
+                        "the journal");
+            }
+            if (e->kind == EventKind::Close)
+                unsent_.forget(e->conn);
+            unsent_.add(e->number, outputs_);
+        }
+        if (unsent_.bytes() > kTrimBytes)
+            unsent_.trim(sent_);
+        if (now_us() >= until || writer_->pack().bytes() > kPackBytes)
+            return true;
+    }
+}
+
+/// Nothing to fold: wait for an event, or for the time to publish what is folded.
+void Committer::pause()
+{
+    if (state_.event_number() == published_event_) {
+        const bool checkpoint_due = state_.event_number() != checkpointed_event_;
+        journal_.wait(at_, checkpoint_due ? 200'000 : 1'000'000);
+        if (checkpoint_due && now_us() - last_checkpoint_us_ >= kCheckpointEvery &&
+            !(journal_.head().offset > at_.offset))
+            checkpoint();
+        return;
+    }
+    const std::int64_t due = last_publish_us_ + kPublishSpacing - now_us();
+    if (due > 0 && !hurry_ && !stop_)
+        std::this_thread::sleep_for(std::chrono::microseconds(std::min<std::int64_t>(due, kFoldSlice)));
+}
+
+void Committer::on_change(const Change &c) { writer_->on_change(c); }
+void Committer::on_conflict(const Conflict &c) { writer_->on_conflict(c); }
+
+/// The old epoch's objects first; then the keyframe opens the new one.
+void Committer::on_epoch(std::uint32_t epoch, const Tree &head)
+{
+    flush_pack();
+    note_epoch_start();
+    packs_.begin_epoch(epoch);
+    writer_->on_epoch(epoch, head);
+}
+
+void Committer::publish()
+{
+    flush_pack();
+    try {
+        move_refs();
+    } catch (const GitError &e) {
+        return no_room(e.what()); // and again: nothing counts as published yet
+    }
+    note_epoch_start();
+    published_event_ = state_.event_number();
+    behind_since_ = 0;
+    last_publish_us_ = now_us();
+    unsent_.trim(sent_);
+    if (last_publish_us_ - last_checkpoint_us_ >= kCheckpointEvery ||
+        at_.offset - checkpoint_at_.offset >= kCheckpointBytes)
+        checkpoint();
+    if (packs_.wants_epoch())
+        epoch_wanted = true;
+    drop_old_epochs();
+    const std::lock_guard lock(mutex_);
+    done_ = published_event_;
+    if (done_ >= wanted_)
+        hurry_ = false;
+    changed_.notify_all();
+}
+
+/// Writes the open pack, waiting for room if there is none: the journal keeps what follows.
+void Committer::flush_pack()
+{
+    if (writer_->pack().empty())
+        return;
+    const std::uint32_t epoch = writer_->epoch();
+    const FinishedPack pack = writer_->pack().finish();
+    for (;;) {
+        try {
+            packs_.add(pack, epoch);
+            if (room_reported_)
+                report_("history is being written again");
+            room_reported_ = false;
+            return;
+        } catch (const std::system_error &e) {
+            no_room(e.what());
+        }
+    }
+}
+
+void Committer::no_room(const std::string &what)
+{
+    if (!room_reported_)
+        report_("history cannot be written: " + what +
+                "; nothing is lost, writers wait. Make room on the file system of " + paths_.repo);
+    room_reported_ = true;
+    const PackStore::Stats s = packs_.stats();
+    if (s.oldest_epoch + 1 < s.current_epoch)
+        drop_old_epochs();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (stop_ && ++stop_tries_ > kStopTries)
+        throw std::runtime_error(
+            what + ", and the daemon was told to stop: what is not in history yet is in the journal");
+}
+
+void Committer::put_back(const std::string &ref, const Oid &ours, const Oid &last)
+{
+    const auto there = repo_->read_ref(ref);
+    if (there && *there != last && *there != ours && !last.is_null()) {
+        const std::string name =
+            "refs/heads/rescued/" + ref.substr(ref.rfind('/') + 1) + "-" + there->hex().substr(0, 12);
+        repo_->write_ref(name, *there);
+        report_(ref + " was moved by somebody to " + there->hex() + ": put back; theirs is " + name);
+    }
+    if (!there || *there != ours)
+        repo_->write_ref(ref, ours);
+}
+
+/// In the order that keeps everything reachable at each step; main last.
+void Committer::move_refs()
+{
+    const Tips &t = writer_->tips();
+    if (!t.main.is_null() && t.main != published_.main)
+        repo_->write_ref(kHead, t.main);
+    if (!t.conflicts.is_null() && t.conflicts != published_.conflicts)
+        repo_->write_ref(kConflicts, t.conflicts);
+    if (!t.main.is_null())
+        put_back(kMain, t.main, published_.main);
+    published_ = t;
+}
+
+void Committer::note_epoch_start()
+{
+    const EpochStart &s = writer_->epoch_start();
+    if (s.main.is_null() || noted_epoch_ == writer_->epoch())
+        return;
+    noted_epoch_ = writer_->epoch();
+    EpochBoundary b{s.seq, {s.main}};
+    for (const Oid &id : {s.side, s.conflicts})
+        if (!id.is_null())
+            b.commits.push_back(id);
+    epochs_->set(noted_epoch_, std::move(b), packs_.oldest_epoch());
+}
+
+/// The two newest epochs stay: transactions may have started there.
+void Committer::drop_old_epochs()
+{
+    while (packs_.wants_drop()) {
+        const PackStore::Stats s = packs_.stats();
+        if (s.oldest_epoch + 1 >= s.current_epoch)
+            return;
+        const EpochBoundary *next = epochs_->find(s.oldest_epoch + 1);
+        if (!next)
+            return;
+        std::string shallow;
+        for (const Oid &id : next->commits)
+            shallow += id.hex() + "\n";
+        replace_file(paths_.repo + "/shallow", shallow);
+        packs_.drop_epoch(s.oldest_epoch);
+    }
+}
+
+void Committer::checkpoint()
+{
+    try {
+        unsent_.trim(sent_);
+        replace_checkpoint(paths_.checkpoint, write_checkpoint(state_, *writer_, unsent_));
+    } catch (const std::system_error &e) {
+        return no_room(e.what());
+    }
+    last_checkpoint_us_ = now_us();
+    checkpointed_event_ = state_.event_number();
+    // The older of the two kept checkpoints must still find its tail.
+    checkpoint_old_at_ = checkpoint_at_;
+    checkpoint_at_ = at_;
+    journal_.free_to(checkpoint_old_at_);
+}
+
+} // namespace xsgit::server

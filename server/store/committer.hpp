@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// The committer: a thread that folds the journal with an engine of its own and turns what
+// happens into git objects, packs, refs and checkpoints. It publishes when the journal is drained, else every 50 ms.
+#pragma once
+
+#include "server/store/checkpoint.hpp"
+#include "server/store/epochs.hpp"
+#include "server/store/state_dir.hpp"
+#include "xsgit/git/pack_store.hpp"
+#include "xsgit/journal/journal.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace xsgit::server {
+
+/// What recovery hands over: where the fold continues.
+struct CommitterStart {
+    std::string checkpoint;          // its bytes; empty: fold from the first event
+    Journal::Position from;          // first event after it
+    std::uint64_t first_publish = 0; // refs move only when this event is folded: they were there before
+};
+
+class Committer final : private ChangeSink {
+public:
+    using Report = std::function<void(const std::string &)>;
+
+    /// Starts the thread. `journal`, `packs` outlive this. `report` is called from the thread.
+    Committer(const StatePaths &paths, Journal &journal, PackStore &packs, CommitterStart start,
+              Store::SentUpTo sent, Report report);
+    /// Publishes everything, writes a checkpoint, ends the thread.
+    ~Committer();
+
+    /// Returns when everything up to event `number` is published.
+    void sync(std::uint64_t number);
+    /// Monotonic time of the oldest event that is not published; 0: none that we know of.
+    std::int64_t behind_since_us() const noexcept { return behind_since_.load(std::memory_order_relaxed); }
+    /// Set when the current epoch is full; the server answers with an Epoch event and clears it.
+    std::atomic<bool> epoch_wanted{false};
+
+private:
+    void on_change(const Change &c) override;
+    void on_conflict(const Conflict &c) override;
+    void on_epoch(std::uint32_t epoch, const Tree &head) override;
+
+    void run();
+    void load();
+    bool fold_some();
+    void pause();
+    void publish();
+    void flush_pack();
+    void move_refs();
+    void put_back(const std::string &ref, const Oid &ours, const Oid &last);
+    void note_epoch_start();
+    void drop_old_epochs();
+    void checkpoint();
+    void no_room(const std::string &what);
+
+    StatePaths paths_;
+    Journal &journal_;
+    PackStore &packs_;
+    CommitterStart start_;
+    Store::SentUpTo sent_;
+    Report report_;
+
+    // The thread's own.
+    std::unique_ptr<Repository> repo_;
+    std::unique_ptr<HistoryWriter> writer_;
+    State state_;
+    UnsentOutputs unsent_;
+    Outputs outputs_;
+    std::unique_ptr<Epochs> epochs_;
+    Journal::Position at_;
+    Tips published_;
+    bool hash_reported_ = false, room_reported_ = false;
+    std::int64_t last_publish_us_ = 0, last_checkpoint_us_ = 0;
+    Journal::Position checkpoint_at_, checkpoint_old_at_;
+    std::uint64_t published_event_ = 0, checkpointed_event_ = 0;
+    std::uint32_t noted_epoch_ = 0;
+    int stop_tries_ = 0;
+
+    std::atomic<std::int64_t> behind_since_{0};
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::uint64_t done_ = 0, wanted_ = 0; // events published; events that sync() waits for
+    std::atomic<bool> stop_{false}, hurry_{false};
+    std::thread thread_;
+};
+
+} // namespace xsgit::server

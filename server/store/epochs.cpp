@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "server/store/epochs.hpp"
+
+#include "server/store/state_dir.hpp"
+
+#include <sstream>
+
+namespace xsgit::server {
+
+Epochs::Epochs(std::string file) : file_(std::move(file))
+{
+    std::istringstream lines(read_file(file_));
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::uint32_t epoch = 0;
+        EpochBoundary b;
+        if (!(words >> epoch >> b.seq))
+            continue;
+        for (std::string hex; words >> hex;)
+            if (const auto id = Oid::from_hex(hex))
+                b.commits.push_back(*id);
+        epochs_[epoch] = std::move(b);
+    }
+}
+
+void Epochs::set(std::uint32_t epoch, EpochBoundary b, std::uint32_t oldest)
+{
+    epochs_[epoch] = std::move(b);
+    epochs_.erase(epochs_.begin(), epochs_.lower_bound(oldest));
+    std::string text;
+    for (const auto &[number, e] : epochs_) {
+        text += std::to_string(number) + " " + std::to_string(e.seq);
+        for (const Oid &id : e.commits)
+            text += " " + id.hex();
+        text += "\n";
+    }
+    replace_file(file_, text);
+}
+
+const EpochBoundary *Epochs::find(std::uint32_t epoch) const
+{
+    const auto it = epochs_.find(epoch);
+    return it == epochs_.end() ? nullptr : &it->second;
+}
+
+} // namespace xsgit::server

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "server/store/recovery.hpp"
+
+namespace xsgit::server {
+namespace {
+
+/// The place in the journal of the event after `number`; nullopt if it is not there.
+std::optional<Journal::Position> place_after(const Journal &journal, std::uint64_t number)
+{
+    Journal::Position p = journal.tail();
+    while (p.number <= number)
+        if (!journal.next(p))
+            return std::nullopt;
+    if (p.number != number + 1)
+        return std::nullopt;
+    return p;
+}
+
+void fold(Recovered &r, const Journal &journal)
+{
+    r.end = r.from;
+    Outputs out;
+    while (const auto e = journal.next(r.end)) {
+        out.clear();
+        r.state.step(*e, out);
+        if (e->kind == EventKind::Close)
+            r.unsent.forget(e->conn);
+        r.unsent.add(e->number, out);
+    }
+}
+
+} // namespace
+
+std::optional<Recovered> recover(const StatePaths &paths, const Repository &repo, const Journal &journal,
+                                 ChangeSink *sink,
+                                 const std::function<void(const CheckpointHead &, const State &)> &begin,
+                                 const std::function<void(const std::string &)> &report)
+{
+    for (const std::string &file : {paths.checkpoint, paths.checkpoint_old}) {
+        const std::string data = read_file(file);
+        if (data.empty())
+            continue;
+        try {
+            LoadedCheckpoint c = load_checkpoint(data, repo, sink);
+            const auto from = place_after(journal, c.state.event_number());
+            if (!from) {
+                report(file + ": the journal does not continue it");
+                continue;
+            }
+            Recovered r{std::move(c.state), std::move(c.unsent), data, c.head, *from, *from};
+            if (begin)
+                begin(r.head, r.state);
+            fold(r, journal);
+            return r;
+        } catch (const std::runtime_error &e) {
+            report(file + ": " + e.what());
+        }
+    }
+    if (journal.tail().number != 1 || journal.head().number == 1)
+        return std::nullopt;
+    try {
+        Recovered r{State(sink), {}, {}, {}, journal.tail(), journal.tail()};
+        if (begin)
+            begin(r.head, r.state);
+        fold(r, journal);
+        return r;
+    } catch (const std::runtime_error &e) {
+        report(paths.journal + ": " + e.what());
+    }
+    return std::nullopt;
+}
+
+} // namespace xsgit::server

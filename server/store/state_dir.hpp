@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// <repository>/xsgit/: the files of the daemon beside git's. Whether a directory is a
+// store of ours, of this boot, of a format that we know; and setting one aside.
+//
+//   format     "xsgit 1\nboot <boot id>\n"
+//   journal, checkpoint, checkpoint.old, slots, epochs, lock, keeper.sock
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace xsgit::server {
+
+inline constexpr int kFormat = 1;
+
+struct StatePaths {
+    explicit StatePaths(const std::string &repo);
+    std::string repo, dir, format, journal, checkpoint, checkpoint_old, epochs;
+};
+
+enum class StoreKind {
+    Absent,    // nothing there, or an empty directory
+    Ours,      // format and boot id match
+    OtherBoot, // ours, of another boot
+    Unknown,   // ours, of a format we do not know, or without a readable format file
+    Foreign,   // something else: never touched
+};
+
+StoreKind look_at(const StatePaths &paths, const std::string &boot_id);
+/// Marks the store as ours. Throws std::system_error.
+void write_format(const StatePaths &paths, const std::string &boot_id);
+
+/// Renames the repository to <repo>.<why> ("boot-1a2b…", "damaged-1"), replacing an older one of
+/// the same kind; the lock file and the keeper's socket go on in the new directory if they are
+/// open. Gives the new name. Throws std::system_error.
+std::string set_aside(const StatePaths &paths, const std::string &why);
+
+/// min(256 MiB, half of the file system that holds `path`).
+std::uint64_t default_budget(const std::string &path);
+
+/// Small files. read_file gives "" when there is none; replace_file renames a temporary one.
+std::string read_file(const std::string &path);
+void replace_file(const std::string &path, const std::string &content);
+
+} // namespace xsgit::server

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+#include "server/store/store.hpp"
+
+#include "server/store/committer.hpp"
+#include "server/store/maintenance.hpp"
+#include "server/store/recovery.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <set>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace fs = std::filesystem;
+
+namespace xsgit::server {
+namespace {
+
+constexpr std::uint64_t kJournalMost = 32u << 20;
+constexpr std::uint64_t kJournalLeast = 1u << 20;
+constexpr std::uint64_t kStateReserve = 4u << 20; // checkpoints, slots, small files
+constexpr std::int64_t kSlowWriters = 500'000;    // us of lag from which writers wait
+
+std::int64_t mono_us()
+{
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+std::int64_t wall_us()
+{
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+std::uint64_t journal_capacity(std::uint64_t budget)
+{
+    return std::clamp(budget / 8, kJournalLeast, kJournalMost) & ~std::uint64_t{4095};
+}
+
+/// Whether the request may add to history: those wait when history is far behind.
+bool may_write(const Event &e)
+{
+    if (e.kind != EventKind::Request || e.wire.size() < 4)
+        return false;
+    switch (static_cast<std::uint8_t>(e.wire[0])) {
+    case 7:
+    case 11:
+    case 12:
+    case 13:
+    case 14: // TRANSACTION_END WRITE MKDIR RM SET_PERMS
+        return true;
+    default:
+        return false;
+    }
+}
+
+} // namespace
+
+struct Store::Impl {
+    explicit Impl(const StoreOptions &o) : options(o), paths(o.repo) {}
+
+    StoreOptions options;
+    StatePaths paths;
+    std::function<void(const std::string &)> report;
+    std::unique_ptr<Journal> journal;
+    std::unique_ptr<PackStore> packs;
+    State state;
+    std::vector<UnsentOutput> unsent;
+    CommitterStart committer_start;
+    std::unique_ptr<Committer> committer;
+    std::unique_ptr<Maintenance> maintenance;
+
+    void make();
+    void make_repository();
+    bool recover_state();
+    void open_packs();
+    void become_new(StoreKind kind);
+    bool run(Event &e, Outputs &out);
+};
+
+/// A new store: repository, journal, format last, so that a start that dies in between leaves
+/// nothing that looks whole.
+void Store::Impl::make()
+{
+    fs::create_directories(paths.dir);
+    fs::permissions(paths.repo, fs::perms::owner_all);
+    if (!fs::exists(paths.repo + "/HEAD"))
+        make_repository();
+    ::unlink(paths.journal.c_str()); // of a start that died before it had made a store
+    journal = Journal::create(paths.journal, journal_capacity(options.budget));
+    open_packs();
+    Event start;
+    start.kind = EventKind::Start;
+    start.facts = options.boot_id;
+    Outputs out;
+    run(start, out);
+    committer_start.from = Journal::Position{};
+    committer_start.first_publish = 1;
+    write_format(paths, options.boot_id);
+}
+
+/// The directory is there already, with the lock in it: git's files are made beside and moved in,
+/// HEAD last, which makes it a repository.
+void Store::Impl::make_repository()
+{
+    const fs::path fresh = paths.dir + "/new.git";
+    fs::remove_all(fresh);
+    Repository::create(fresh.string());
+    for (const auto &entry : fs::directory_iterator(fresh))
+        if (entry.path().filename() != "HEAD") {
+            const fs::path target = paths.repo / entry.path().filename();
+            fs::remove_all(target);
+            fs::rename(entry.path(), target);
+        }
+    fs::rename(fresh / "HEAD", paths.repo + "/HEAD");
+    fs::remove_all(fresh);
+}
+
+void Store::Impl::open_packs()
+{
+    PackStore::Limits limits;
+    const std::uint64_t used = journal->capacity() + kStateReserve;
+    limits.bytes = options.budget > 2 * used ? options.budget - used : options.budget / 2;
+    packs = std::make_unique<PackStore>(paths.repo + "/objects", limits);
+}
+
+/// False when nothing leads to a whole state.
+bool Store::Impl::recover_state()
+{
+    try {
+        journal = Journal::open(paths.journal);
+        if (const std::string damage = journal->repair(); !damage.empty())
+            report("journal: " + damage);
+        for (const char *ref : {"heads/main", "heads/conflicts", "xsgit/head"})
+            ::unlink((paths.repo + "/refs/" + ref + ".lock").c_str());
+        open_packs();
+        const auto repo = Repository::open(paths.repo);
+        auto r = recover(paths, *repo, *journal, nullptr, {}, report);
+        if (!r)
+            return false;
+        state = std::move(r->state);
+        unsent = r->unsent.take();
+        std::set<std::uint64_t> open;
+        for (const State::Connection &c : state.connections())
+            open.insert(c.id);
+        std::erase_if(unsent, [&](const UnsentOutput &o) { return !open.contains(o.conn); });
+        committer_start.checkpoint = std::move(r->checkpoint);
+        committer_start.from = r->from;
+        committer_start.first_publish = r->end.number - 1;
+    } catch (const std::runtime_error &e) {
+        report(e.what());
+        return false;
+    }
+    Event restart;
+    restart.kind = EventKind::Restart;
+    restart.facts = XSGIT_VERSION;
+    Outputs out;
+    run(restart, out); // no room for it: no harm
+    return true;
+}
+
+void Store::Impl::become_new(StoreKind kind)
+{
+    journal.reset();
+    packs.reset();
+    const std::string boot = read_file(paths.format);
+    std::string why = "damaged-1";
+    if (kind == StoreKind::OtherBoot) {
+        const std::size_t at = boot.find("boot ");
+        why = "boot-" + boot.substr(at + 5, boot.find('\n', at) - at - 5);
+        std::erase_if(why, [](char c) { return !(std::isalnum(static_cast<unsigned char>(c)) || c == '-'); });
+    } else {
+        for (int n = 1; fs::exists(paths.repo + "." + why); ++n)
+            why = fmt::format("damaged-{}", n + 1);
+    }
+    const std::string where = set_aside(paths, why);
+    report(kind == StoreKind::OtherBoot
+               ? fmt::format("the store is of another boot of this host: kept as history in {}", where)
+               : fmt::format(
+                     "THE STORE IS DAMAGED and cannot be served: set aside as {}; starting with an empty one",
+                     where));
+    state = State();
+    unsent.clear();
+    make();
+}
+
+bool Store::Impl::run(Event &e, Outputs &out)
+{
+    out.clear();
+    e.number = journal->next_number();
+    // Outputs' hash is known only behind step(), which cannot be undone: room first.
+    if (!journal->has_room())
+        return false;
+    e.mono_us = mono_us();
+    e.wall_us = std::max(wall_us(), state.wall_us());
+    state.step(e, out);
+    e.outputs_hash = out.hash();
+    return journal->append(e);
+}
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Store::~Store()
+{
+    impl_->maintenance.reset();
+    impl_->committer.reset();
+}
+
+std::unique_ptr<Store> Store::open(const StoreOptions &options,
+                                   const std::function<void(const std::string &)> &report)
+{
+    auto impl = std::make_unique<Impl>(options);
+    impl->report = report;
+    if (impl->options.budget == 0)
+        impl->options.budget = default_budget(
+            fs::exists(options.repo) ? options.repo : fs::path(options.repo).parent_path().string());
+    const StoreKind kind = look_at(impl->paths, options.boot_id);
+    switch (kind) {
+    case StoreKind::Foreign:
+        throw std::runtime_error(
+            options.repo +
+            " exists and is no xsgit store: name another directory with --repo, or move it away");
+    case StoreKind::Absent:
+        impl->make();
+        break;
+    case StoreKind::Ours:
+        if (impl->recover_state())
+            break;
+        impl->become_new(kind);
+        break;
+    case StoreKind::OtherBoot:
+    case StoreKind::Unknown:
+        impl->become_new(kind);
+        break;
+    }
+    return std::unique_ptr<Store>(new Store(std::move(impl)));
+}
+
+const State &Store::state() const { return impl_->state; }
+std::vector<UnsentOutput> Store::take_unsent() { return std::move(impl_->unsent); }
+
+void Store::start(SentUpTo sent_up_to)
+{
+    impl_->committer =
+        std::make_unique<Committer>(impl_->paths, *impl_->journal, *impl_->packs,
+                                    std::move(impl_->committer_start), std::move(sent_up_to), impl_->report);
+    impl_->maintenance = std::make_unique<Maintenance>(*impl_->packs, impl_->report);
+}
+
+bool Store::execute(Event &e, Outputs &out)
+{
+    Impl &s = *impl_;
+    if (s.committer && s.committer->epoch_wanted.load(std::memory_order_relaxed)) {
+        s.committer->epoch_wanted = false;
+        Event epoch;
+        epoch.kind = EventKind::Epoch;
+        s.run(epoch, out);
+    }
+    if (may_write(e) && lag_us() > kSlowWriters)
+        return false;
+    return s.run(e, out);
+}
+
+std::int64_t Store::lag_us() const
+{
+    const std::int64_t since = impl_->committer ? impl_->committer->behind_since_us() : 0;
+    return since == 0 ? 0 : std::max<std::int64_t>(0, mono_us() - since);
+}
+
+void Store::sync()
+{
+    if (impl_->committer)
+        impl_->committer->sync(impl_->state.event_number());
+}
+
+} // namespace xsgit::server

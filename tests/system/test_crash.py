@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""kill -9 at random moments, twenty times, under sixteen clients that know what they must hear."""
+import os
+import random
+import signal
+import time
+
+from lib import daemon, git, harness
+from lib.crash_client import CrashClient, Wrong
+from lib.daemon import wait_for
+from lib.harness import check, equal
+
+CLIENTS = 16
+KILLS = ["server"] * 6 + ["keeper"] * 4 + ["both"] * 5 + ["recovery"] * 5
+
+
+def quiet(clients):
+    for c in clients:
+        c.go.clear()
+    for c in clients:
+        if not c.idle.wait(150):
+            raise Wrong(f"client {c.number} hangs")
+
+
+def resume(clients):
+    for c in clients:
+        if not c.wrong and not c.closed:
+            c.idle.clear()
+            c.go.set()
+
+
+def wrongs(clients):
+    return "; ".join(c.wrong for c in clients if c.wrong)
+
+
+def stable_facts(text):
+    """Of a description: what does not end with a connection."""
+    return [line for line in text.splitlines()
+            if not line.lstrip().startswith(("connection", "watch", "transaction", "tx", "request", "event"))]
+
+
+def kill(d, rng, mode):
+    """Kills; returns (moment, text)."""
+    if mode == "server":
+        d.kill_server()
+        return time.monotonic(), "the server"
+    if mode == "keeper":
+        d.kill_keeper()
+        return time.monotonic(), "the keeper"
+    if mode == "both":
+        d.kill()
+        return time.monotonic(), "both"
+    # the server, and again while its successor recovers
+    keeper = wait_for(d.keeper_pid, "a keeper")
+    d.kill_server()
+    for _ in range(rng.choice((1, 1, 2))):
+        successor = wait_for(lambda: [p for p in d.members() if p != keeper], "a successor")[0]
+        time.sleep(rng.random() * 0.03)
+        try:
+            os.kill(successor, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        wait_for(lambda: successor not in d.members(), "its death")
+    return time.monotonic(), "the server, and its successor during recovery"
+
+
+def compare_descriptions(d):
+    """The dead repository, read twice, and again after a restart and another death."""
+    first = d.describe()
+    same = d.describe() == first
+    d.start()
+    with d.client() as c:
+        c.read("/")
+    d.kill()
+    second = d.describe()
+    a, b = stable_facts(first), stable_facts(second)
+    problem = "" if same else "reading it changed it; "
+    if a != b:
+        differ = [x for x in a if x not in b][:10], [x for x in b if x not in a][:10]
+        problem += f"before and after differ: {differ}"
+    return problem
+
+
+def twenty_kills():
+    rng = random.Random(harness.options.seed)
+    harness.note(f"seed {harness.options.seed}")
+    d = daemon.Daemon().start()
+    with d.client() as c:
+        c.write("/crash/shared/counter", "0")
+        c.mkdir("/crash/shared/done")
+    clients = [CrashClient(i, CLIENTS, d.socket, harness.options.seed) for i in range(CLIENTS)]
+    for c in clients:
+        c.connect()
+    for c in clients:
+        c.listen()
+    for c in clients:
+        c.start()
+    probe = d.client()
+    kills = KILLS[:]
+    rng.shuffle(kills)
+    times = {}
+    try:
+        for number, mode in enumerate(kills, 1):
+            one_round(d, rng, clients, number, mode, times, probe)
+            if mode == "both":
+                probe = d.client()
+            if harness.failed:
+                break
+    finally:
+        for c in clients:
+            c.quit.set()
+            c.go.set()
+        for c in clients:
+            c.join(150)
+    harness.note(f"{sum(c.operations for c in clients)} operations, {sum(c.increments for c in clients)} shared "
+                 f"increments, {sum(c.conflicts for c in clients)} conflicts")
+    for mode, list_ in sorted(times.items()):
+        list_.sort()
+        harness.note(f"death of {mode} to next reply, ms: " + " ".join(f"{1000 * t:.1f}" for t in list_))
+    check(all(t < 2.0 for l in times.values() for t in l), "service is back within two seconds each time", times)
+    d.stop()
+    equal(git.fsck(d.repo), "", "fsck finds nothing after the orderly end")
+
+
+def one_round(d, rng, clients, number, mode, times, probe):
+    name = f"kill {number} ({mode})"
+    resume(clients)
+    time.sleep(0.05 + rng.random() * 0.4)
+    moment, text = kill(d, rng, mode)
+    if mode == "both":
+        wait_for(lambda: all(c.closed or c.wrong for c in clients), "the clients to notice")
+        problem = wrongs(clients)
+        problem += compare_descriptions(d)
+        check(not problem, f"{name}: what is recovered is what was there", problem)
+        moment = time.monotonic()
+        d.start()
+        probe = d.client()
+    probe.read("/crash/shared/counter")
+    times.setdefault(mode, []).append(time.monotonic() - moment)
+    if mode != "both":
+        time.sleep(0.15)  # go on over the restart
+        quiet(clients)
+        problem = wrongs(clients) or "; ".join(f"client {c.number} lost its connection" for c in clients if c.closed)
+        check(not problem, f"{name}: every client hears exactly what it must", problem)
+        if problem:
+            return
+    checker = d.client()
+    problems = []
+    if mode == "both":
+        for c in clients:
+            try:
+                c.settle_unknown(checker)
+            except Wrong as e:
+                problems.append(str(e))
+    for c in clients:
+        try:
+            c.verify(checker)
+        except Wrong as e:
+            problems.append(str(e))
+    check(not problems, f"{name}: every acknowledged change is there", "; ".join(problems))
+    done = len(checker.directory_all("/crash/shared/done"))
+    counter = int(checker.read("/crash/shared/counter"))
+    equal((counter, done), (sum(c.increments for c in clients),) * 2, f"{name}: the shared counter is right")
+
+    problems = []
+    for c in clients:
+        neighbour = clients[(c.number + 1) % len(clients)]
+        if mode == "both":
+            if c.heard != neighbour.log[:len(c.heard)]:
+                problems.append(f"client {c.number} heard {c.heard[-5:]}, not a beginning of {neighbour.log[-5:]}")
+        else:
+            c.heard += [p.decode() for p, token in c.client.sync() if token == b"next"]
+            if c.heard != neighbour.log:
+                problems.append(f"client {c.number} heard {len(c.heard)} events, expected {len(neighbour.log)}: "
+                                f"{sorted(set(c.heard) ^ set(neighbour.log))[:10]}")
+    check(not problems, f"{name}: watchers of others heard each event once, in order", "; ".join(problems))
+    if mode == "both":
+        for c in clients:
+            c.connect()
+    for c in clients:
+        # a fresh start for the log, small enough to list
+        checker.rm(c.top + "-log")
+        checker.mkdir(c.top + "-log")
+    for c in clients:
+        if mode != "both":
+            c.client.sync()
+            c.log, c.heard = [], []
+        else:
+            c.listen()
+    checker.close()
+    git.settle(d)
+    found = git.fsck(d.repo)
+    seqs = git.main_seqs(d.repo)
+    refs = git.run(d.repo, "for-each-ref", "--format=%(refname) %(objectname)")
+    problem = found
+    if seqs != list(range(seqs[0], seqs[0] + len(seqs))):
+        gaps = [(a, b) for a, b in zip(seqs, seqs[1:]) if b != a + 1]
+        problem += f" Seq is not gapless: {gaps[:10]}"
+    if git.rev(d.repo, "main") not in refs:
+        problem += f" refs: {refs}"
+    if git.run(d.repo, "merge-base", "--is-ancestor", "main", "refs/xsgit/head", check=False)[0] != 0:
+        problem += " refs/xsgit/head is behind main"
+    check(not problem, f"{name}: history is whole ({len(seqs)} commits)", problem)
+    if mode == "keeper" or mode == "recovery":
+        check(wait_for(d.keeper_pid, "a keeper"), f"{name}: there is a keeper again")
+
+
+def layout():
+    d = daemon.Daemon().start()
+    server = d.server_pid()
+    keeper = d.keeper_pid()
+    check(server and keeper and daemon.stat_of(server)[1] == keeper, "the keeper is the parent of the server that the pid file names",
+          f"server {server}, keeper {keeper}, members {d.members()}")
+    d.kill_server()
+    wait_for(lambda: d.server_pid() not in (None, server), "a new server")
+    equal(d.keeper_pid(), keeper, "a killed server is replaced, the keeper stays")
+    server = d.server_pid()
+    d.kill_keeper()
+    wait_for(lambda: d.keeper_pid() not in (None, keeper), "a new keeper")
+    equal(d.server_pid(), server, "a killed keeper is replaced, the server stays")
+    with d.client() as c:
+        equal(c.read("/"), b"", "and serves")
+    check(d.stop() is not None or not d.members(), "SIGTERM ends both")
+
+
+harness.main(layout, twenty_kills)

@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Debian's unmodified clients against the daemon: xenstore-*, upstream's test-xenstore, and pyxs."""
+import functools
+import os
+import subprocess
+
+from lib import daemon, harness
+from lib.harness import check, equal
+from lib.wire import HANG
+
+@functools.cache
+def server():
+    return daemon.daemon()
+
+
+@functools.cache
+def client():
+    return server().client()
+
+
+def environment():
+    return dict(os.environ, XENSTORED_PATH=server().socket, LC_ALL="C")
+
+
+def tool(name, *args):
+    """(status, output) of xenstore-NAME; a missing tool is a failure, not a reason to look away."""
+    p = subprocess.run(["xenstore-" + name, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       env=environment(), timeout=HANG)
+    return p.returncode, p.stdout.decode("latin-1")
+
+
+def xenstore_write_read():
+    equal(tool("write", "/tools/a", "one", "/tools/b", "two words"), (0, ""), "xenstore-write writes two nodes")
+    equal(tool("read", "/tools/a"), (0, "one\n"), "xenstore-read reads")
+    equal(tool("read", "-p", "/tools/a", "/tools/b"), (0, "/tools/a: one\n/tools/b: two words\n"),
+          "xenstore-read -p reads several")
+    status, out = tool("read", "/tools/none")
+    check(status == 1 and "couldn't read path /tools/none" in out, "xenstore-read of a missing node fails", out)
+    equal(tool("write", "/tools/raw", r"a\x01\n\\b"), (0, ""), "xenstore-write takes escapes")
+    with server().client() as c:
+        equal(c.read("/tools/raw"), b"a\x01\n\\b", "the escapes arrive as bytes")
+    equal(tool("write", "tools-relative", "r"), (0, ""), "xenstore-write takes a relative path")
+    equal(tool("read", "/local/domain/0/tools-relative"), (0, "r\n"), "it is that of domain 0")
+
+
+def xenstore_list_ls():
+    for n in ("c", "a", "b/deep"):
+        tool("write", "/list/" + n, "v" + n[0])
+    status, out = tool("list", "/list")
+    equal((status, sorted(out.split())), (0, ["a", "b", "c"]), "xenstore-list lists")
+    equal(tool("list", "-p", "/list/b"), (0, "/list/b/deep\n"), "xenstore-list -p gives whole paths")
+    status, out = tool("ls", "-f", "/list")
+    equal((status, sorted(out.splitlines())),
+          (0, ['/list/a = "va"', '/list/b = ""', '/list/b/deep = "vb"', '/list/c = "vc"']), "xenstore-ls -f")
+    status, out = tool("ls", "-fp", "/list/b")
+    equal((status, out.strip()), (0, '/list/b/deep = "vb"   (n0)'), "xenstore-ls -fp shows permissions")
+    status, out = tool("ls")
+    check(status == 0 and "list = " in out and "tool = " in out, "xenstore-ls of everything", out)
+    for i in range(700):
+        name = f"/many/a-rather-long-name-{i:04}"
+        if i % 100 == 0:
+            status, out = tool("write", name, "x")
+        else:
+            client().write(name, "x")
+    status, out = tool("list", "/many")
+    equal((status, len(out.split())), (0, 700), "xenstore-list lists 700 long names (DIRECTORY_PART)")
+
+
+def xenstore_rm_exists():
+    tool("write", "/rm/a/b", "v", "/rm/c", "v")
+    equal(tool("exists", "/rm/a/b"), (0, ""), "xenstore-exists says yes")
+    equal(tool("rm", "/rm/a"), (0, ""), "xenstore-rm removes")
+    status, _ = tool("exists", "/rm/a/b")
+    equal(status, 1, "xenstore-exists says no")
+    equal(tool("rm", "-t", "/rm/c"), (0, ""), "xenstore-rm -t removes")
+    status, _ = tool("exists", "/rm")
+    equal(status, 1, "xenstore-rm -t removes the parent that it left empty")
+
+
+def xenstore_chmod():
+    tool("write", "/chmod/a/b", "v")
+    equal(tool("chmod", "/chmod/a", "r0", "b0"), (0, ""), "xenstore-chmod sets")
+    with server().client() as c:
+        equal(c.get_perms("/chmod/a"), [b"r0", b"b0"], "the list is set")
+        equal(c.get_perms("/chmod/a/b"), [b"n0"], "children keep theirs")
+        equal(tool("chmod", "-r", "/chmod/a", "w0"), (0, ""), "xenstore-chmod -r sets")
+        equal(c.get_perms("/chmod/a/b"), [b"w0"], "children get it too")
+
+
+def xenstore_watch():
+    p = subprocess.Popen(["xenstore-watch", "-n", "3", "/watch"], stdout=subprocess.PIPE, env=environment())
+    try:
+        equal(p.stdout.readline(), b"/watch\n", "xenstore-watch prints the first event")
+        tool("write", "/watch/a", "v")
+        equal(p.stdout.readline(), b"/watch/a\n", "xenstore-watch prints a write")
+        tool("rm", "/watch")
+        equal(p.stdout.readline(), b"/watch\n", "xenstore-watch prints a removal")
+        equal(p.wait(HANG), 0, "xenstore-watch -n 3 ends after three")
+    finally:
+        if p.poll() is None:
+            p.kill()
+
+
+def xenstore_control():
+    name = daemon.which("xenstore-control", "/usr/lib/xen-*/bin/xenstore-control",
+                        os.path.join(daemon.peers(), "root/usr/lib/xen-*/bin/xenstore-control"))
+    if not check(name, "xenstore-control is installed"):
+        return
+    p = subprocess.run([name, "check"], capture_output=True, env=environment(), timeout=HANG)
+    equal((p.returncode, p.stdout), (0, b"OK\n"), "xenstore-control check says OK")
+
+
+def test_xenstore():
+    name = os.environ.get("TEST_XENSTORE")
+    places = ["/usr/lib/xen-*/bin/test-xenstore",
+              os.path.join(daemon.peers(), "root/usr/lib/xen-*/bin/test-xenstore")]
+    name = name or daemon.which("test-xenstore", *places)
+    if not name:
+        subprocess.run([os.path.join(daemon.fake_host(), "peers.sh"), "fetch"], check=False,
+                       stdout=subprocess.DEVNULL)
+        name = daemon.which("test-xenstore", *places)
+    if not check(name, "test-xenstore is there (part of xen-utils; TEST_XENSTORE can name it)"):
+        return
+    for args, text in ((["-i", "20"], "with 20 rounds"), (["-r", "1"], "in random order")):
+        p = subprocess.run([name, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
+                           timeout=HANG)
+        out = p.stdout.decode("latin-1")
+        check(p.returncode == 0, "test-xenstore passes " + text, f"status {p.returncode}: {out[-800:]}")
+    status, out = tool("list", "/local/domain/0")
+    check("xenstore-test" not in out, "test-xenstore has tidied up", out)
+
+
+def pyxs_client():
+    try:
+        import pyxs
+    except ImportError as e:
+        harness.fail("pyxs is installed (python3-pyxs)", e)
+        return
+    with pyxs.Client(unix_socket_path=server().socket) as c:
+        c.write(b"/pyxs/a", b"1")
+        equal(c.read(b"/pyxs/a"), b"1", "pyxs writes and reads")
+        equal(c.list(b"/pyxs"), [b"a"], "pyxs lists")
+        c.set_perms(b"/pyxs/a", [b"r0"])
+        equal(c.get_perms(b"/pyxs/a"), [b"r0"], "pyxs sets permissions")
+        check(c.exists(b"/pyxs/a") and not c.exists(b"/pyxs/b"), "pyxs asks what exists")
+        c.transaction()
+        c.write(b"/pyxs/b", b"2")
+        c.write(b"/pyxs/c", b"3")
+        check(c.commit() is True, "pyxs commits a transaction")
+        equal(c.read(b"/pyxs/b"), b"2", "the transaction's values are there")
+        c.transaction()
+        value = c.read(b"/pyxs/b")
+        with server().client() as other:
+            other.write("/pyxs/b", "9")
+        c.write(b"/pyxs/c", value)
+        check(c.commit() is False, "pyxs is told of a conflict")
+        equal(c.get_domain_path(5), b"/local/domain/5", "pyxs gets a domain's path")
+        monitor = c.monitor()
+        monitor.watch(b"/pyxs/w", b"token")
+        events = monitor.wait()
+        equal(tuple(next(events)), (b"/pyxs/w", b"token"), "pyxs gets the first event")
+        with server().client() as other:
+            other.write("/pyxs/w/x", "9")
+        equal(tuple(next(events)), (b"/pyxs/w/x", b"token"), "pyxs gets an event")
+        c.delete(b"/pyxs")
+        check(not c.exists(b"/pyxs/a"), "pyxs deletes")
+
+
+harness.main(xenstore_write_read, xenstore_list_ls, xenstore_rm_exists, xenstore_chmod, xenstore_watch,
+             xenstore_control, test_xenstore, pyxs_client, peer=True)

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#include "xsgit/git/git_handle.hpp"
+
+namespace xsgit::git {
+
+namespace {
+
+/// libgit2 keeps objects it has parsed; packs are mapped anyway, so little of that is worth its memory.
+constexpr ssize_t kObjectCache = 16 << 20;
+
+} // namespace
+
+Library::Library()
+{
+    if (git_libgit2_init() < 0)
+        fail("libgit2 does not start");
+    // Our own packs are checked where they are read back (tree_loader), and by fsck.
+    git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
+    git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, kObjectCache);
+}
+
+void fail(const std::string &what)
+{
+    const git_error *e = git_error_last();
+    throw GitError(what + ": " + (e && e->message ? e->message : "libgit2 gives no reason"));
+}
+
+} // namespace xsgit::git
