@@ -100,3 +100,23 @@ TEST_CASE("child diff: pages that split or join hide nothing and cost little")
     }
     CHECK(dearest <= 4 * 4 * 32);
 }
+
+TEST_CASE("child diff: after a gap of many pages, what is shared is passed again")
+{
+    const Children a = numbered(50000);
+    const auto all = names(a);
+    for (const std::size_t gap : {100u, 3000u, 20000u}) {
+        Children b = a;
+        for (std::size_t i = 10000; i < 10000 + gap; ++i)
+            b = std::move(b).without(all[i]);
+        for (const bool back : {false, true}) {
+            ChildDiff d(back ? b : a, back ? a : b);
+            std::size_t listed = 0;
+            while (d.next())
+                ++listed;
+            CHECK(listed == gap);
+            // The gap's nodes and pages, and both borders on each of four levels.
+            CHECK(d.visits() <= gap + gap / 12 + gap / 144 + 4 * 4 * 32);
+        }
+    }
+}
