@@ -15,7 +15,7 @@ namespace
 constexpr std::size_t kMaxCopy = 0xffff;
 constexpr std::size_t kMaxInsert = 127;
 constexpr std::size_t kStride = 128; // memcmp has wide registers; the word loops find the byte
-constexpr std::size_t kMinRun = 10; // a copy costs up to 7 bytes, and one more for the next insert
+constexpr std::size_t kMinRun = 10;  // a copy costs up to 7 bytes, and one more for the next insert
 static_assert(std::endian::native == std::endian::little, "common_suffix and common_prefix count in words");
 
 std::uint64_t word(const char *p) noexcept
