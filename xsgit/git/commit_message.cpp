@@ -20,7 +20,8 @@ void put(std::string &out, fmt::format_string<Args...> format, Args &&...args)
     fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
 }
 
-void put_trailers(std::string &out, std::string_view number, const Actor &actor, std::uint32_t tx, std::int64_t wall_us)
+void put_trailers(std::string &out, std::string_view number, const Actor &actor, std::uint32_t tx,
+                  std::int64_t wall_us)
 {
     out += number;
     put_actor(out, actor, "Conn: ", "\n");
@@ -110,8 +111,8 @@ std::string conflict_message(const Conflict &c, const std::optional<Oid> &culpri
     return s;
 }
 
-std::string commit_object(const Oid &tree, const std::vector<Oid> &parents, std::uint32_t domid, std::int64_t wall_us,
-                          std::string_view message)
+std::string commit_object(const Oid &tree, const std::vector<Oid> &parents, std::uint32_t domid,
+                          std::int64_t wall_us, std::string_view message)
 {
     // Rounded down, before 1970 too.
     const std::int64_t seconds = wall_us / 1'000'000 - (wall_us % 1'000'000 < 0 ? 1 : 0);

@@ -138,7 +138,8 @@ private:
         if (const Oid id = tree_text::id_of(part.content, kValueEntry, false); !id.is_null())
             out_.put(ObjectType::Blob, id, node.value());
         else
-            out_.put(ObjectType::Blob, tree_text::id_of(part.content, kHexEntry, false), hex_text(node.value()));
+            out_.put(ObjectType::Blob, tree_text::id_of(part.content, kHexEntry, false),
+                     hex_text(node.value()));
     }
 
     void write_part(Part &part) // recursion over hash digits: at most 40 deep

@@ -15,7 +15,7 @@ constexpr std::size_t kIdSize = 20;
 std::string_view mode_of(bool tree) noexcept { return tree ? kTreeMode : kBlobMode; }
 
 struct Spot {
-    std::size_t at;      // of the entry's first byte, or where it belongs
+    std::size_t at; // of the entry's first byte, or where it belongs
     bool found;
     std::size_t end = 0; // behind the entry, when found
 };
