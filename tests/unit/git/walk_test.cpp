@@ -85,3 +85,23 @@ TEST_CASE("history ends where it was cut off")
     HistoryWalk lost(box.repo(), *Oid::from_hex(std::string(40, '3')));
     CHECK_THROWS_AS(lost.next(), GitError);
 }
+
+TEST_CASE("an epoch is dropped while one walks")
+{
+    Sandbox box;
+    HistoryWriter writer({}, {}, 1);
+    fill(writer);
+    box.publish(writer);
+    const Oid last = writer.tips().main;
+    writer.on_epoch(2, write(write(write(write(empty_tree(), "/a", "1"), "/b", "2"), "/c", "3"), "/d", "4"));
+    const Tree t = load_tree(box.repo(), writer.tips().main_tree, 2);
+    writer.on_change(change(4, t, write(t, "/e", "5")));
+    Sandbox later; // as if the first packs were gone
+    later.publish(writer);
+    HistoryWalk walk(later.repo(), writer.tips().main);
+    CHECK(walk.next()->info.parents.front() == last);
+    CHECK(!walk.next());
+    CHECK(walk.was_cut());
+    Repository &repo = later.repo();
+    CHECK(side_commits(repo, *box.repo().commit(last)).empty());
+}
