@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <cstring>
 
-namespace xsgit {
+namespace xsgit
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t kMaxCopy = 0xffff;
 constexpr std::size_t kMaxInsert = 127;
@@ -47,7 +49,8 @@ std::size_t common_suffix(const char *a, const char *b, std::size_t n) noexcept
     return i;
 }
 
-class DeltaWriter {
+class DeltaWriter
+{
 public:
     DeltaWriter(std::string &out, std::size_t limit) : out_(out), limit_(limit) { out_.clear(); }
 
@@ -145,9 +148,8 @@ bool make_delta(std::string_view base, std::string_view target, std::size_t limi
     if (!w.size(base.size()) || !w.size(target.size()) || !w.copy(0, front))
         return false;
     const std::size_t middle_end = target.size() - back;
-    const bool middle = base.size() == target.size()
-                            ? write_holes(w, base, target, front, middle_end)
-                            : w.insert(target.substr(front, middle_end - front));
+    const bool middle = base.size() == target.size() ? write_holes(w, base, target, front, middle_end)
+                                                     : w.insert(target.substr(front, middle_end - front));
     return middle && w.copy(base.size() - back, back);
 }
 

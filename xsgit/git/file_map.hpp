@@ -6,9 +6,11 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit {
+namespace xsgit
+{
 
-class FileMap {
+class FileMap
+{
 public:
     FileMap() = default;
     FileMap(FileMap &&o) noexcept;

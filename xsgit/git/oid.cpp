@@ -7,9 +7,11 @@
 #include <git2.h>
 #include <stdexcept>
 
-namespace xsgit {
+namespace xsgit
+{
 
-namespace {
+namespace
+{
 
 int digit_value(char c) noexcept
 {
@@ -25,9 +27,12 @@ int digit_value(char c) noexcept
 std::string_view type_prefix(ObjectType type) noexcept
 {
     switch (type) {
-    case ObjectType::Commit: return "commit ";
-    case ObjectType::Tree: return "tree ";
-    case ObjectType::Blob: break;
+    case ObjectType::Commit:
+        return "commit ";
+    case ObjectType::Tree:
+        return "tree ";
+    case ObjectType::Blob:
+        break;
     }
     return "blob ";
 }

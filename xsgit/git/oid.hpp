@@ -11,7 +11,8 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit {
+namespace xsgit
+{
 
 struct Oid {
     std::array<std::uint8_t, 20> bytes{};

@@ -11,9 +11,11 @@
 #include <cstdint>
 #include <vector>
 
-namespace xsgit {
+namespace xsgit
+{
 
-class OidTable {
+class OidTable
+{
 public:
     static constexpr std::uint32_t kNone = ~std::uint32_t{0};
 
@@ -33,7 +35,8 @@ public:
 
 private:
     std::uint64_t hash(const Oid &oid) const noexcept;
-    std::uint32_t probe(std::uint64_t h, const Oid &oid, const std::vector<PackEntry> &entries) const noexcept;
+    std::uint32_t probe(std::uint64_t h, const Oid &oid,
+                        const std::vector<PackEntry> &entries) const noexcept;
     void place(std::uint64_t slot_value, std::uint64_t h) noexcept;
     void grow(std::size_t slots);
 

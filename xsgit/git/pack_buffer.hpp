@@ -13,7 +13,8 @@
 #include <string_view>
 #include <vector>
 
-namespace xsgit {
+namespace xsgit
+{
 
 /// Where an object stands: which pack buffer (serial number, process-wide), at what offset,
 /// and how many deltas deep. `pack` 0 means nowhere.
@@ -26,13 +27,14 @@ struct Placement {
 
 /// A finished pack, ready to be written: bytes of the two files.
 struct FinishedPack {
-    std::string name;  // 40 hex digits, as in pack-<name>.pack
-    std::string pack;  // with trailer
+    std::string name; // 40 hex digits, as in pack-<name>.pack
+    std::string pack; // with trailer
     std::string index;
     std::uint32_t objects = 0;
 };
 
-class PackBuffer {
+class PackBuffer
+{
 public:
     explicit PackBuffer();
 

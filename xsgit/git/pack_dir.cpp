@@ -14,9 +14,11 @@
 #include <unistd.h>
 #include <utility>
 
-namespace xsgit {
+namespace xsgit
+{
 
-namespace {
+namespace
+{
 
 constexpr std::string_view kTemporary = "xsgit_tmp_";
 constexpr std::uint64_t kPage = 4096;
@@ -125,6 +127,13 @@ void TempFile::rename(const std::string &name)
     name_.clear();
 }
 
+void TempFile::set_time(std::int64_t ns) noexcept
+{
+    const timespec t{ns / 1'000'000'000, ns % 1'000'000'000};
+    const timespec times[2] = {t, t};
+    futimens(fd_.get(), times); // only an order: its loss costs a few bytes in merges
+}
+
 std::string PackMark::text() const { return fmt::format("xsgit epoch {} tier {}\n", epoch, tier); }
 
 std::optional<PackMark> PackMark::parse(std::string_view text)
@@ -143,9 +152,8 @@ std::string_view pack_name_of(std::string_view file, std::string_view suffix) no
     if (!file.starts_with("pack-") || file.size() < 45 || !file.ends_with(suffix))
         return {};
     const std::string_view name = file.substr(5, 40);
-    const bool digits = std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-    });
+    const bool digits = std::all_of(name.begin(), name.end(),
+                                    [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
     const std::string_view rest = file.substr(45);
     return digits && (suffix.empty() ? rest.starts_with('.') : rest == suffix) ? name : std::string_view();
 }
@@ -178,13 +186,16 @@ std::vector<PackDir::Found> PackDir::recover()
         const auto mark = PackMark::parse(read_small(fd(), pack_file(name, ".keep")));
         if (!mark)
             continue; // somebody else's
-        struct stat pack{}, index{};
+        struct stat pack {
+        }, index{};
         if (fstatat(fd(), pack_file(name, ".pack").c_str(), &pack, 0) != 0 ||
             fstatat(fd(), pack_file(name, ".idx").c_str(), &index, 0) != 0) {
             remove(name);
             continue;
         }
-        const auto bytes = [](const struct stat &st) { return disk_bytes(static_cast<std::uint64_t>(st.st_size)); };
+        const auto bytes = [](const struct stat &st) {
+            return disk_bytes(static_cast<std::uint64_t>(st.st_size));
+        };
         found.push_back({name, *mark, bytes(pack) + bytes(index) + kPage,
                          std::int64_t{pack.st_mtim.tv_sec} * 1'000'000'000 + pack.st_mtim.tv_nsec});
     }
@@ -231,7 +242,8 @@ PackDir::Names PackDir::list() const
 {
     Names names;
     for_each_name(path_, [&](const char *file) {
-        struct stat st{};
+        struct stat st {
+        };
         if (!std::string_view(file).starts_with(kTemporary) &&
             fstatat(fd(), file, &st, AT_SYMLINK_NOFOLLOW) == 0)
             names.emplace(file, disk_bytes(static_cast<std::uint64_t>(st.st_size)));
@@ -245,7 +257,8 @@ std::uint64_t PackDir::loose_bytes() const
     for (unsigned i = 0; i < 256; ++i) {
         const std::string path = fmt::format("{}/{:02x}", objects_, i);
         for_each_name(path, [&](const char *file) {
-            struct stat st{};
+            struct stat st {
+            };
             if (lstat((path + '/' + file).c_str(), &st) == 0)
                 bytes += disk_bytes(static_cast<std::uint64_t>(st.st_size));
         });

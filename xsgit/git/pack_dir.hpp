@@ -18,10 +18,12 @@
 #include <string_view>
 #include <vector>
 
-namespace xsgit {
+namespace xsgit
+{
 
 /// Owned file descriptor.
-class Fd {
+class Fd
+{
 public:
     explicit Fd(int fd = -1) noexcept : fd_(fd) {}
     Fd(Fd &&o) noexcept : fd_(o.fd_) { o.fd_ = -1; }
@@ -34,7 +36,8 @@ private:
 };
 
 /// A file that is being written; unlinked by the destructor unless it was renamed.
-class TempFile {
+class TempFile
+{
 public:
     TempFile(int dir, std::string name);
     TempFile(TempFile &&o) noexcept;
@@ -43,6 +46,8 @@ public:
     /// Throws std::system_error.
     void write(std::string_view bytes);
     void rename(const std::string &name);
+    /// Time of last change, ns since 1970. The kernel's own moves in steps of milliseconds.
+    void set_time(std::int64_t ns) noexcept;
     std::uint64_t bytes() const noexcept { return bytes_; }
 
 private:
@@ -59,13 +64,14 @@ struct PackMark {
     static std::optional<PackMark> parse(std::string_view text);
 };
 
-class PackDir {
+class PackDir
+{
 public:
     struct Found {
         std::string name; // 40 digits
         PackMark mark;
         std::uint64_t bytes = 0; // of all its files on disk
-        std::int64_t time = 0;   // of last change, ns
+        std::int64_t time = 0;   // of last change of the pack, ns: its age
     };
     using Names = std::map<std::string, std::uint64_t>; // file name -> bytes on disk
 

@@ -16,7 +16,8 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit {
+namespace xsgit
+{
 
 inline constexpr std::size_t kPackHeaderSize = 12;
 inline constexpr std::size_t kPackTrailerSize = 20;
@@ -62,10 +63,10 @@ std::size_t stored_size(std::size_t size) noexcept;
 /// What stands before the zlib stream of an entry.
 struct EntryHead {
     std::uint8_t type = 0;
-    std::uint64_t size = 0;      // inflated: of the object or of the delta
-    std::uint64_t distance = 0;  // kOfsDelta only, else 0
+    std::uint64_t size = 0;       // inflated: of the object or of the delta
+    std::uint64_t distance = 0;   // kOfsDelta only, else 0
     std::uint32_t head_bytes = 0; // type and size
-    std::uint32_t all_bytes = 0; // and distance
+    std::uint32_t all_bytes = 0;  // and distance
 };
 /// False if `entry` does not begin with a head that we understand.
 bool parse_head(std::string_view entry, EntryHead &head) noexcept;

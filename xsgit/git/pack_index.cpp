@@ -8,9 +8,11 @@
 #include <bit>
 #include <cstring>
 
-namespace xsgit {
+namespace xsgit
+{
 
-namespace {
+namespace
+{
 
 struct SortKey {
     std::uint64_t prefix; // first eight bytes of the id, so that order is numeric

@@ -15,7 +15,8 @@
 #include <string_view>
 #include <vector>
 
-namespace xsgit {
+namespace xsgit
+{
 
 struct MergedPack {
     std::string name;

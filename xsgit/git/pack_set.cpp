@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cassert>
 
-namespace xsgit {
+namespace xsgit
+{
 
-namespace {
+namespace
+{
 
 constexpr std::uint64_t kMaxMergeBytes = std::uint64_t{1} << 30; // a pack stays well below 2 GiB
 constexpr std::size_t kMaxMergePacks = 512;
@@ -19,13 +21,13 @@ PackSet::Pack *PackSet::find(const std::string &name)
     return at == packs_.end() ? nullptr : &at->second;
 }
 
-void PackSet::add(const std::string &name, const PackMark &mark, std::uint64_t bytes)
+void PackSet::add(const std::string &name, const PackMark &mark, std::uint64_t bytes, std::int64_t time)
 {
     Pack &p = packs_[name];
     bytes_ += bytes - p.bytes;
     p.bytes = bytes;
     p.mark = mark;
-    p.order = ++last_order_;
+    p.time = time;
     p.replaced = p.damaged = false;
     p.due = kNotYet;
 }
@@ -37,6 +39,13 @@ PackMark PackSet::mark_of(const std::string &name, const PackMark &wanted) const
         return wanted;
     const PackMark &known = at->second.mark;
     return {std::max(known.epoch, wanted.epoch), std::max(known.tier, wanted.tier)};
+}
+
+std::int64_t PackSet::next_time(std::int64_t now) const noexcept
+{
+    for (const auto &[name, p] : packs_)
+        now = std::max(now, p.time + 1);
+    return now;
 }
 
 void PackSet::erase(const std::string &name)
@@ -103,7 +112,7 @@ std::vector<std::string> PackSet::live() const
             names.push_back(name);
     }
     std::sort(names.begin(), names.end(), [this](const std::string &a, const std::string &b) {
-        return packs_.at(a).order < packs_.at(b).order;
+        return packs_.at(a).time < packs_.at(b).time;
     });
     return names;
 }
@@ -140,6 +149,7 @@ PackSet::Merge PackSet::next_merge(std::uint32_t width, std::uint32_t current) c
             continue;
         m.names.push_back(name);
         m.bytes += p.bytes;
+        m.time = std::max(m.time, p.time);
         m.mark = {p.mark.epoch, std::max(m.mark.tier, p.mark.tier + 1)};
     }
     for (auto &[key, m] : groups) {

@@ -10,16 +10,18 @@
 #include <string>
 #include <vector>
 
-namespace xsgit {
+namespace xsgit
+{
 
-class PackSet {
+class PackSet
+{
 public:
     struct Pack {
         PackMark mark;
         std::uint64_t bytes = 0;
-        std::uint64_t order = 0; // age: smaller is older
-        bool replaced = false;   // by a merge, or dropped: only waits to be unlinked
-        bool damaged = false;    // never an input again
+        std::int64_t time = 0;      // of the newest commit in it, ns
+        bool replaced = false;      // by a merge, or dropped: only waits to be unlinked
+        bool damaged = false;       // never an input again
         std::int64_t due = kNotYet; // when it may be unlinked, us
     };
     static constexpr std::int64_t kNotYet = -1; // the next start_grace() decides
@@ -29,7 +31,9 @@ public:
     /// What to mark a pack with that may be known: the higher epoch and tier win.
     PackMark mark_of(const std::string &name, const PackMark &wanted) const;
     /// Adds a live pack, or makes a known one live again.
-    void add(const std::string &name, const PackMark &mark, std::uint64_t bytes);
+    void add(const std::string &name, const PackMark &mark, std::uint64_t bytes, std::int64_t time);
+    /// The time of a pack that is added at `now`: later than that of all packs.
+    std::int64_t next_time(std::int64_t now) const noexcept;
     void erase(const std::string &name);
     void replace(const std::string &name, std::int64_t due);
     /// Packs replaced while nobody knew the time are due at `due`.
@@ -52,6 +56,7 @@ public:
         std::vector<std::string> names;
         PackMark mark;
         std::uint64_t bytes = 0;
+        std::int64_t time = 0;
     };
     /// `width` packs of one epoch and tier or more, the lowest tier first; else all packs of an
     /// epoch before `current`.
@@ -61,7 +66,7 @@ public:
 
 private:
     std::map<std::string, Pack> packs_;
-    std::uint64_t bytes_ = 0, last_order_ = 0;
+    std::uint64_t bytes_ = 0;
 };
 
 } // namespace xsgit

@@ -16,9 +16,11 @@
 #include <system_error>
 #include <utility>
 
-namespace xsgit {
+namespace xsgit
+{
 
-namespace {
+namespace
+{
 
 constexpr std::int64_t kRescanUs = 3'000'000;
 constexpr std::int64_t kNoRoomPauseUs = 1'000'000;
@@ -27,6 +29,12 @@ bool is_lack_of_room(const std::system_error &e) noexcept
 {
     const int code = e.code().value();
     return code == ENOSPC || code == EDQUOT || code == EFBIG;
+}
+
+std::int64_t real_time_ns() noexcept
+{
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
 } // namespace
@@ -92,8 +100,10 @@ void PackStore::Impl::write(const FinishedPack &pack, std::uint32_t epoch)
     const std::lock_guard lock(mutex);
     // The same objects in the same order, as after a replay, are the same pack.
     const PackMark mark = set.mark_of(pack.name, {epoch, 0});
+    const std::int64_t time = set.next_time(real_time_ns());
+    data.set_time(time);
     dir.install(pack.name, mark, data, index);
-    set.add(pack.name, mark, bytes);
+    set.add(pack.name, mark, bytes, time);
     current = std::max(current, epoch);
 }
 
@@ -162,8 +172,9 @@ void PackStore::Impl::merge(const PackSet::Merge &m, std::int64_t now_us)
     }
     // The result may be one of the inputs, when the others had nothing else. It stays.
     const PackMark mark = set.mark_of(merged.name, m.mark);
+    data.set_time(m.time);
     dir.install(merged.name, mark, data, index);
-    set.add(merged.name, mark, bytes);
+    set.add(merged.name, mark, bytes, m.time);
     for (const std::string &name : names) {
         if (name != merged.name)
             set.replace(name, now_us + limits.grace_us);
@@ -191,7 +202,8 @@ void PackStore::Impl::rescan()
             foreign += bytes;
     }
     for (const std::string &name : before) {
-        const bool whole = files.contains("pack-" + name + ".idx") && files.contains("pack-" + name + ".pack");
+        const bool whole =
+            files.contains("pack-" + name + ".idx") && files.contains("pack-" + name + ".pack");
         if (!whole && set.find(name)) {
             dir.remove(name); // a .keep, or one without the other
             set.erase(name);
@@ -206,7 +218,7 @@ PackStore::PackStore(std::string objects_dir, Limits limits)
     : impl_(std::make_unique<Impl>(std::move(objects_dir), limits))
 {
     for (const PackDir::Found &f : impl_->dir.recover()) {
-        impl_->set.add(f.name, f.mark, f.bytes);
+        impl_->set.add(f.name, f.mark, f.bytes, f.time);
         impl_->current = std::max(impl_->current, f.mark.epoch);
     }
     impl_->rescan();

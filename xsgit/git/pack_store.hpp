@@ -21,13 +21,15 @@
 #include <string>
 #include <vector>
 
-namespace xsgit {
+namespace xsgit
+{
 
-class PackStore {
+class PackStore
+{
 public:
     struct Limits {
-        std::uint64_t bytes = 0;         // all packs together, merges' copies included; 0: none
-        std::uint32_t merge_width = 8;   // packs of one tier that become one of the next
+        std::uint64_t bytes = 0;            // all packs together, merges' copies included; 0: none
+        std::uint32_t merge_width = 8;      // packs of one tier that become one of the next
         std::int64_t grace_us = 30'000'000; // between replacing and unlinking
     };
     struct Stats {

@@ -5,7 +5,8 @@
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-namespace xsgit {
+namespace xsgit
+{
 
 Sha1::Sha1() noexcept { SHA1_Init(&state_); }
 

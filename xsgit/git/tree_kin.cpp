@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-namespace xsgit {
+namespace xsgit
+{
 
 TreeKin::Candidates TreeKin::find(std::string_view tree) const
 {
