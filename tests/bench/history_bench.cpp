@@ -31,7 +31,8 @@ public:
                     const std::string key = i == 0 ? "state" : "key" + std::to_string(i);
                     put(home + "/device/vif/" + std::to_string(dev) + "/" + key, "4", own);
                     if (i < 11)
-                        put("/local/domain/0/backend/vif/" + id + "/" + std::to_string(dev) + "/" + key, "4", "n0,r5");
+                        put("/local/domain/0/backend/vif/" + id + "/" + std::to_string(dev) + "/" + key, "4",
+                            "n0,r5");
                 }
         }
     }
@@ -181,8 +182,9 @@ void load(benchmark::State &state)
     const auto repo = Repository::open(path);
     for (auto _ : state)
         benchmark::DoNotOptimize(load_tree(*repo, id, 1));
-    state.counters["per_node"] = benchmark::Counter(static_cast<double>(nodes) * static_cast<double>(state.iterations()),
-                                                    benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state.counters["per_node"] =
+        benchmark::Counter(static_cast<double>(nodes) * static_cast<double>(state.iterations()),
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
     std::filesystem::remove_all(dir);
 }
 

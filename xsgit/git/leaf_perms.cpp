@@ -26,7 +26,7 @@ void PermCounts::remove(const PermsRef &perms)
                 counts_.erase(c);
             return;
         }
-    assert(!"a list was removed that no leaf had");
+    assert(false && "a list was removed that no leaf had");
 }
 
 const PermList *PermCounts::most() const noexcept

@@ -237,6 +237,7 @@ TEST_CASE("an epoch stands alone once the older ones are dropped")
     d.conflict(seq + 2);
     Sandbox fresh_box;
     std::ofstream(fresh_box.repo_path() + "/shallow") << d.writer().epoch_start().main.hex() << "\n"
+                                                      << d.writer().epoch_start().side.hex() << "\n"
                                                       << d.writer().epoch_start().conflicts.hex() << "\n";
     CHECK(d.writer().epoch_start().seq == seq + 1);
     fresh_box.publish(d.writer());
