@@ -23,21 +23,4 @@ public:
     virtual std::int64_t lag_us() const = 0;
 };
 
-/// The real one.
-class StoreFold final : public Fold {
-public:
-    explicit StoreFold(Store &store) noexcept : store_(store) {}
-    std::vector<State::Connection> connections() const override { return store_.state().connections(); }
-    std::uint64_t next_connection() const override { return store_.state().next_connection(); }
-    std::uint64_t event_number() const override { return store_.state().event_number(); }
-    std::vector<std::uint32_t> needs(const Event &e) const override { return store_.state().needs(e); }
-    std::vector<UnsentOutput> take_unsent() override { return store_.take_unsent(); }
-    void start(Store::SentUpTo sent_up_to) override { store_.start(std::move(sent_up_to)); }
-    bool execute(Event &e, Outputs &out) override { return store_.execute(e, out); }
-    std::int64_t lag_us() const override { return store_.lag_us(); }
-
-private:
-    Store &store_;
-};
-
 } // namespace xsgit::server

@@ -4,6 +4,7 @@
 #include "server/daemon/daemonize.hpp"
 #include "server/daemon/loop.hpp"
 #include "server/daemon/notify.hpp"
+#include "server/daemon/store_fold.hpp"
 
 #include <cerrno>
 #include <csignal>

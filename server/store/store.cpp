@@ -79,6 +79,7 @@ struct Store::Impl {
     std::unique_ptr<Maintenance> maintenance;
 
     void make();
+    void make_repository();
     bool recover_state();
     void open_packs();
     void become_new(StoreKind kind);
@@ -89,10 +90,10 @@ struct Store::Impl {
 /// nothing that looks whole.
 void Store::Impl::make()
 {
+    fs::create_directories(paths.dir);
+    fs::permissions(paths.repo, fs::perms::owner_all);
     if (!fs::exists(paths.repo + "/HEAD"))
-        Repository::create(paths.repo);
-    if (::mkdir(paths.dir.c_str(), 0700) != 0 && errno != EEXIST)
-        throw std::system_error(errno, std::generic_category(), "making " + paths.dir);
+        make_repository();
     ::unlink(paths.journal.c_str()); // of a start that died before it had made a store
     journal = Journal::create(paths.journal, journal_capacity(options.budget));
     open_packs();
@@ -104,6 +105,23 @@ void Store::Impl::make()
     committer_start.from = Journal::Position{};
     committer_start.first_publish = 1;
     write_format(paths, options.boot_id);
+}
+
+/// The directory is there already, with the lock in it: git's files are made beside and moved in,
+/// HEAD last, which makes it a repository.
+void Store::Impl::make_repository()
+{
+    const fs::path fresh = paths.dir + "/new.git";
+    fs::remove_all(fresh);
+    Repository::create(fresh.string());
+    for (const auto &entry : fs::directory_iterator(fresh))
+        if (entry.path().filename() != "HEAD") {
+            const fs::path target = paths.repo / entry.path().filename();
+            fs::remove_all(target);
+            fs::rename(entry.path(), target);
+        }
+    fs::rename(fresh / "HEAD", paths.repo + "/HEAD");
+    fs::remove_all(fresh);
 }
 
 void Store::Impl::open_packs()

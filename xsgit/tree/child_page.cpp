@@ -53,8 +53,9 @@ ChildSums ChildSums::of(std::string_view name) noexcept
 
 NameKey::NameKey(std::string_view n) noexcept : name(n), prefix(big_endian_prefix(n)) {}
 
-ChildPage::ChildPage(std::size_t level, std::size_t used) noexcept
-    : level_(static_cast<std::uint16_t>(level)), used_(static_cast<std::uint16_t>(used)), first_(nullptr)
+ChildPage::ChildPage(std::size_t level, std::size_t used, std::size_t capacity) noexcept
+    : level_(static_cast<std::uint8_t>(level)), used_(static_cast<std::uint8_t>(used)),
+      capacity_(static_cast<std::uint8_t>(capacity)), first_(nullptr)
 {
 }
 
@@ -62,20 +63,38 @@ ChildPage *ChildPage::allocate(std::size_t level, std::size_t used)
 {
     assert(used >= 1 && used <= kMax);
     static_assert(sizeof(ChildPage) % alignof(std::uint64_t) == 0 && sizeof(void *) <= 8);
-    void *raw = ::operator new(sizeof(ChildPage) + used * (sizeof(std::uint64_t) + sizeof(void *)));
-    return new (raw) ChildPage(level, used);
+    // Directories with one or two children are the most frequent; they get no slack.
+    const std::size_t capacity = used <= 2 ? used : (used + 3) / 4 * 4;
+    void *raw = ::operator new(sizeof(ChildPage) + capacity * (sizeof(std::uint64_t) + sizeof(void *)));
+    return new (raw) ChildPage(level, used, capacity);
+}
+
+void ChildPage::retain_slot(const void *slot) const noexcept
+{
+    if (is_leaf())
+        static_cast<const Node *>(slot)->retain();
+    else
+        static_cast<const ChildPage *>(slot)->retain();
+}
+
+void ChildPage::release_slot(const void *slot) const noexcept
+{
+    if (is_leaf())
+        static_cast<const Node *>(slot)->release();
+    else
+        static_cast<const ChildPage *>(slot)->release();
 }
 
 void ChildPage::retain_slots() const noexcept
 {
     for (std::size_t i = 0; i < used_; ++i)
-        is_leaf() ? node(i)->retain() : page(i)->retain();
+        retain_slot(slots()[i]);
 }
 
 void ChildPage::release_slots() const noexcept
 {
     for (std::size_t i = 0; i < used_; ++i)
-        is_leaf() ? node(i)->release() : page(i)->release();
+        release_slot(slots()[i]);
 }
 
 void ChildPage::destroy(const ChildPage *p) noexcept
@@ -157,6 +176,39 @@ Ref<const ChildPage> ChildPage::replaced(std::size_t i, const ChildPage *p, cons
     return Ref<const ChildPage>(c);
 }
 
+void ChildPage::replace_slot(std::size_t i, const void *slot) noexcept
+{
+    assert(i < used_);
+    retain_slot(slot);
+    const void *old = std::exchange(slots()[i], slot);
+    prefixes()[i] = is_leaf() ? prefix(i) : page(i)->prefix(0);
+    first_ = first_of(0);
+    release_slot(old);
+}
+
+void ChildPage::insert_slot(std::size_t i, const void *slot) noexcept
+{
+    assert(has_room() && i <= used_);
+    retain_slot(slot);
+    std::memmove(prefixes() + i + 1, prefixes() + i, (used_ - i) * sizeof(std::uint64_t));
+    std::memmove(slots() + i + 1, slots() + i, (used_ - i) * sizeof(void *));
+    slots()[i] = slot;
+    prefixes()[i] = is_leaf() ? NameKey(node(i)->name()).prefix : page(i)->prefix(0);
+    ++used_;
+    first_ = first_of(0);
+}
+
+void ChildPage::erase(std::size_t i) noexcept
+{
+    assert(i < used_ && used_ > 1);
+    const void *old = slots()[i];
+    --used_;
+    std::memmove(prefixes() + i, prefixes() + i + 1, (used_ - i) * sizeof(std::uint64_t));
+    std::memmove(slots() + i, slots() + i + 1, (used_ - i) * sizeof(void *));
+    first_ = first_of(0);
+    release_slot(old);
+}
+
 void PageBuilder::add(const ChildPage &p, std::size_t from, std::size_t to) noexcept
 {
     assert(p.level() == level_ && from <= to && to <= p.used() && used_ + (to - from) <= 2 * ChildPage::kMax);
@@ -174,7 +226,7 @@ void PageBuilder::add(const NameKey &key, const Node *n) noexcept
 
 void PageBuilder::add(const ChildPage *p) noexcept
 {
-    assert(level_ == p->level() + 1 && used_ < 2 * ChildPage::kMax);
+    assert(p->level() + 1 == level_ && used_ < 2 * ChildPage::kMax);
     prefixes_[used_] = p->prefix(0);
     slots_[used_++] = p;
 }

@@ -86,13 +86,27 @@ public:
     /// the sums of the whole, then).
     Ref<const ChildPage> replaced(std::size_t i, const Node *n) const;
     Ref<const ChildPage> replaced(std::size_t i, const ChildPage *p, const ChildSums &sums) const;
+    // In place; only for a page that nobody else can see. The caller makes the sums right.
+    void set_sums(const ChildSums &sums) noexcept { sums_ = sums; }
+    void replace(std::size_t i, const Node *n) noexcept { replace_slot(i, n); }
+    void replace(std::size_t i, const ChildPage *p) noexcept { replace_slot(i, p); }
+    bool has_room() const noexcept { return used_ < capacity_; }
+    /// Before entry i. There is room.
+    void insert(std::size_t i, const Node *n) noexcept { insert_slot(i, n); }
+    void insert(std::size_t i, const ChildPage *p) noexcept { insert_slot(i, p); }
+    /// Not the last one.
+    void erase(std::size_t i) noexcept;
 
 private:
     friend class PageBuilder;
-    ChildPage(std::size_t level, std::size_t used) noexcept;
+    ChildPage(std::size_t level, std::size_t used, std::size_t capacity) noexcept;
     ~ChildPage() = default;
     static ChildPage *allocate(std::size_t level, std::size_t used);
     ChildPage *copy_but(std::size_t i, const void *slot) const;
+    void replace_slot(std::size_t i, const void *slot) noexcept;
+    void insert_slot(std::size_t i, const void *slot) noexcept;
+    void retain_slot(const void *slot) const noexcept;
+    void release_slot(const void *slot) const noexcept;
     /// After the slots are filled.
     void retain_slots() const noexcept;
     void release_slots() const noexcept;
@@ -102,14 +116,15 @@ private:
     {
         return reinterpret_cast<const std::uint64_t *>(this + 1);
     }
-    const void **slots() noexcept { return reinterpret_cast<const void **>(prefixes() + used_); }
+    const void **slots() noexcept { return reinterpret_cast<const void **>(prefixes() + capacity_); }
     const void *const *slots() const noexcept
     {
-        return reinterpret_cast<const void *const *>(prefixes() + used_);
+        return reinterpret_cast<const void *const *>(prefixes() + capacity_);
     }
 
-    std::uint16_t level_;
-    std::uint16_t used_;
+    std::uint8_t level_;
+    std::uint8_t used_;
+    std::uint8_t capacity_;
     union {
         const Node *first_;
         mutable const ChildPage *next_dead_; // in the queue of destroy()

@@ -37,10 +37,13 @@ public:
 
     /// Null if there is none; valid while any version holding it lives.
     const Node *find(std::string_view name) const noexcept;
-    /// With `child` added, or put in place of the one of the same name.
-    Children with(NodeRef child) const;
+    /// With `child` added, or put in place of the one of the same name. On an rvalue,
+    /// pages that nobody else holds are changed where they are.
+    Children with(NodeRef child) const &;
+    Children with(NodeRef child) &&;
     /// Without the one of this name; the same value if there is none.
-    Children without(std::string_view name) const;
+    Children without(std::string_view name) const &;
+    Children without(std::string_view name) &&;
 
     /// In order of name bytes. Valid while the Children it came from lives unchanged.
     class Cursor {
@@ -78,7 +81,12 @@ public:
 
 private:
     friend class ChildDiff;
+    friend class Ancestors; // changes nodes that only one version holds
     explicit Children(Ref<const ChildPage> root) noexcept;
+    /// find(), and clears `own` unless this is the only way to the node.
+    const Node *find_own(std::string_view name, bool &own) const noexcept;
+    Children put(NodeRef child, bool own) const;
+    Children drop(std::string_view name, bool own) const;
     Ref<const ChildPage> root_;
 };
 

@@ -44,6 +44,7 @@ public:
     mutable std::unique_ptr<Annotation> note;
 
 private:
+    friend class Ancestors; // changes nodes that only one version holds
     Node(std::uint32_t name_size, BytesRef value, PermsRef perms, Children children) noexcept;
     ~Node() = default;
     std::uint32_t name_size_; // the bytes of the name follow the object

@@ -19,20 +19,24 @@ std::string_view below_start(const Path &p) noexcept
     return p.is_special() ? std::string_view(p.str()) : std::string_view(p.str()).substr(1);
 }
 
+} // namespace
+
 /// The nodes from the start to the parent of a path. Common depths need no heap.
 class Ancestors {
 public:
-    /// False if one is missing. `path` is not the root.
-    bool walk(const Node *start, std::string_view below)
+    /// False if one is missing. `below` is not empty. With `own`, `start` is held by one
+    /// version only, which may be changed.
+    bool walk(const Node *start, std::string_view below, bool own)
     {
         const Node *n = start;
         Path::Components::iterator it(below), end(std::string_view{});
         while (n) {
             push(n);
+            own_ += own;
             name_ = *it;
             if (++it == end)
                 return true;
-            n = n->children().find(name_);
+            n = own ? n->children().find_own(name_, own) : n->children().find(name_);
         }
         return false;
     }
@@ -40,13 +44,31 @@ public:
     std::string_view name() const noexcept { return name_; }
     const Node &parent() const noexcept { return *at(size_ - 1); }
 
-    /// The start with the parent's children replaced.
-    NodeRef rebuilt(Children changed) const
+    /// Has `node` below the parent. Returns the start, a new one unless it is owned.
+    NodeRef put(NodeRef node) const
     {
-        NodeRef n = parent().with_children(std::move(changed));
-        for (std::size_t i = size_ - 1; i-- > 0;)
-            n = at(i)->with_children(at(i)->children().with(std::move(n)));
-        return n;
+        std::size_t i = size_;
+        for (; i > own_; --i)
+            node = at(i - 1)->with_children(at(i - 1)->children().with(std::move(node)));
+        if (i > 0)
+            change(i - 1, [&](Children c) { return std::move(c).with(std::move(node)); });
+        return i > 0 ? NodeRef(at(0)) : node;
+    }
+
+    /// Has no node name() below the parent, where there is one.
+    NodeRef remove() const
+    {
+        const std::size_t last = size_ - 1;
+        if (own_ == size_) {
+            change(last, [&](Children c) { return std::move(c).without(name_); });
+            return NodeRef(at(0));
+        }
+        NodeRef node = parent().with_children(parent().children().without(name_));
+        if (last == 0)
+            return node;
+        Ancestors above = *this;
+        above.size_ = last;
+        return above.put(std::move(node));
     }
 
 private:
@@ -62,13 +84,23 @@ private:
     }
     const Node *at(std::size_t i) const noexcept { return i < kNear ? near_[i] : far_[i - kNear]; }
 
+    /// Changes the children of an owned node, which says that it and all above it are
+    /// not what the annotations were made for.
+    template <class F>
+    void change(std::size_t i, F f) const
+    {
+        for (std::size_t k = 0; k <= i; ++k)
+            at(k)->note.reset();
+        Children &c = const_cast<Node *>(at(i))->children_;
+        c = f(std::move(c));
+    }
+
     std::array<const Node *, kNear> near_;
     std::vector<const Node *> far_;
     std::size_t size_ = 0;
+    std::size_t own_ = 0; // the first so many may be changed in place
     std::string_view name_;
 };
-
-} // namespace
 
 Tree Tree::with_root(PermsRef perms)
 {
@@ -87,31 +119,34 @@ const Node *Tree::find(const Path &path) const noexcept
     return n;
 }
 
-Tree Tree::put(const Path &path, NodeRef node) const
+Tree Tree::put(const Path &path, NodeRef node) const & { return Tree(*this).put(path, std::move(node)); }
+
+Tree Tree::put(const Path &path, NodeRef node) &&
 {
-    if (path.is_root())
-        return Tree(std::move(node), special_);
+    NodeRef &top = top_of(path);
+    if (path.is_root()) {
+        top = std::move(node);
+        return std::move(*this);
+    }
     assert(node && node->name() == path.name());
     Ancestors above;
-    [[maybe_unused]] const bool found =
-        above.walk(path.is_special() ? special_.get() : root_.get(), below_start(path));
+    [[maybe_unused]] const bool found = above.walk(top.get(), below_start(path), top->ref_count() == 1);
     assert(found);
-    NodeRef top = above.rebuilt(above.parent().children().with(std::move(node)));
-    return path.is_special() ? Tree(root_, std::move(top)) : Tree(std::move(top), special_);
+    top = above.put(std::move(node));
+    return std::move(*this);
 }
 
-Tree Tree::remove(const Path &path) const
+Tree Tree::remove(const Path &path) const & { return Tree(*this).remove(path); }
+
+Tree Tree::remove(const Path &path) &&
 {
     assert(!path.is_root());
+    NodeRef &top = top_of(path);
     Ancestors above;
-    if (!above.walk(path.is_special() ? special_.get() : root_.get(), below_start(path)))
-        return *this;
-    const Children &old = above.parent().children();
-    Children changed = old.without(above.name());
-    if (changed.same(old))
-        return *this;
-    NodeRef top = above.rebuilt(std::move(changed));
-    return path.is_special() ? Tree(root_, std::move(top)) : Tree(std::move(top), special_);
+    if (above.walk(top.get(), below_start(path), top->ref_count() == 1) &&
+        above.parent().children().find(above.name()))
+        top = above.remove();
+    return std::move(*this);
 }
 
 bool Tree::equal(const Tree &o) const

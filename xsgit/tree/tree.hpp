@@ -26,9 +26,14 @@ public:
     const Node *find(const Path &path) const noexcept;
     /// `node` replaces what stands at `path` or is added there; `node->name()` must be
     /// `path.name()`, and the parent must exist. The root is replaced as a whole.
-    Tree put(const Path &path, NodeRef node) const;
+    /// `t = std::move(t).put(…)` is the fast form: what no other version holds is changed
+    /// where it is (annotations go), so pointers from find() are void, as ever when
+    /// their version ends, and an address says nothing about what it held before.
+    Tree put(const Path &path, NodeRef node) const &;
+    Tree put(const Path &path, NodeRef node) &&;
     /// Without the subtree at `path`; the same value if it is absent. Not the root.
-    Tree remove(const Path &path) const;
+    Tree remove(const Path &path) const &;
+    Tree remove(const Path &path) &&;
 
     /// Equal by pointer: the same version.
     bool same(const Tree &o) const noexcept { return root_ == o.root_ && special_ == o.special_; }
@@ -36,6 +41,7 @@ public:
     bool equal(const Tree &o) const;
 
 private:
+    NodeRef &top_of(const Path &path) noexcept { return path.is_special() ? special_ : root_; }
     NodeRef root_, special_;
 };
 

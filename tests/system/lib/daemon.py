@@ -204,7 +204,7 @@ class Daemon:
 
 
 class PeerC:
-    """Debian's C xenstored on an emulated host."""
+    """Debian's C xenstored on an emulated host, which has the domains 1 to 9."""
 
     def __init__(self, directory=None, options=()):
         self.dir = directory or harness.temporary("peer")
@@ -221,14 +221,13 @@ class PeerC:
                              timeout=HANG).stdout.decode()
         pid, self.socket = out.split()
         self.pid = int(pid)
+        for domid in range(1, 10):
+            subprocess.run([os.path.join(peers(), "fakexenctl"), self.dir, "create", str(domid)], check=True)
         Client(self.socket).close()
         return self
 
     def client(self, **kw):
         return Client(self.socket, **kw)
-
-    def create_domain(self, domid):
-        subprocess.run([os.path.join(peers(), "fakexenctl"), self.dir, "create", str(domid)], check=True)
 
     def server_pid(self):
         return self.pid

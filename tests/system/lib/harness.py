@@ -76,7 +76,7 @@ def main(*tests, peer=False):
     p.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"), help="of random choices")
     p.add_argument("--keep", action="store_true", help="keep the temporary directories")
     p.add_argument("only", nargs="*", help="names of test functions")
-    p.parse_args(namespace=options)
+    options.__dict__.update(vars(p.parse_args()))
     if options.peer and not peer:
         print("  needs our repository: nothing to do against another daemon")
         sys.exit(0)

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/outbox.hpp"
+#include "server/daemon/sent_names.hpp"
+
+#include "xsgit/base/limits.hpp"
+
+#include <cstring>
+#include <doctest/doctest.h>
+#include <string>
+
+using namespace xsgit;
+using namespace xsgit::server;
+
+namespace {
+
+std::string wire(std::uint32_t type, const std::string &payload)
+{
+    const std::uint32_t header[4] = {type, 0, 0, static_cast<std::uint32_t>(payload.size())};
+    return std::string(reinterpret_cast<const char *>(header), sizeof header) + payload;
+}
+
+std::string event(const std::string &path, const std::string &token) { return wire(15, path + '\0' + token + '\0'); }
+
+std::string drain(Outbox &box)
+{
+    std::string all, piece(8192, '\0');
+    while (!box.empty()) {
+        const auto batch = box.take(piece.data(), piece.size());
+        REQUIRE(batch.bytes > 0);
+        all.append(piece, 0, batch.bytes);
+    }
+    return all;
+}
+
+} // namespace
+
+TEST_CASE("messages leave whole and in order")
+{
+    Outbox box;
+    CHECK(box.empty());
+    const std::string big = wire(2, std::string(4096, 'x')), small = wire(2, "y");
+    box.add({1, 0}, false, big);
+    box.add({1, 1}, false, small);
+    box.add({2, 0}, false, big);
+    CHECK(box.front() == OutputName{1, 0});
+    CHECK(box.bytes() == 2 * big.size() + small.size());
+    std::string to(kMessageMax + 100, '\0');
+    auto batch = box.take(to.data(), to.size());
+    CHECK(batch.bytes == big.size() + small.size());
+    CHECK(batch.last == OutputName{1, 1});
+    CHECK(to.substr(0, batch.bytes) == big + small);
+    CHECK(box.front() == OutputName{2, 0});
+    batch = box.take(to.data(), to.size());
+    CHECK(batch.last == OutputName{2, 0});
+    CHECK(box.empty());
+    CHECK(box.bytes() == 0);
+}
+
+TEST_CASE("an event that waits is not added again, a reply is")
+{
+    Outbox box;
+    CHECK(box.add({1, 0}, true, event("/a", "t")) == Outbox::Added::Queued);
+    CHECK(box.add({2, 0}, true, event("/a", "t")) == Outbox::Added::Merged);
+    CHECK(box.add({3, 0}, true, event("/a", "u")) == Outbox::Added::Queued);
+    CHECK(box.add({4, 0}, false, wire(11, "OK")) == Outbox::Added::Queued);
+    CHECK(box.add({5, 0}, false, wire(11, "OK")) == Outbox::Added::Queued);
+    CHECK(box.add({6, 0}, true, event("@releaseDomain", "t")) == Outbox::Added::Queued);
+    CHECK(box.add({7, 0}, true, event("@releaseDomain", "t")) == Outbox::Added::Queued);
+    CHECK(drain(box) == event("/a", "t") + event("/a", "u") + wire(11, "OK") + wire(11, "OK") +
+                            event("@releaseDomain", "t") + event("@releaseDomain", "t"));
+    CHECK(box.add({8, 0}, true, event("/a", "t")) == Outbox::Added::Queued); // the first one is gone
+}
+
+TEST_CASE("merging looks through long queues, and forgets what left")
+{
+    Outbox box;
+    std::uint64_t n = 0;
+    std::string expected;
+    for (int round = 0; round < 3; ++round)
+        for (int i = 0; i < 1000; ++i) {
+            const std::string e = event("/path/" + std::to_string(i), "token");
+            const auto added = box.add({++n, 0}, true, e);
+            CHECK(added == (round == 0 ? Outbox::Added::Queued : Outbox::Added::Merged));
+            if (added == Outbox::Added::Queued)
+                expected += e;
+        }
+    std::string to(8192, '\0');
+    const auto batch = box.take(to.data(), to.size());
+    CHECK(to.substr(0, batch.bytes) == expected.substr(0, batch.bytes));
+    CHECK(box.add({++n, 0}, true, event("/path/0", "token")) == Outbox::Added::Queued);
+    CHECK(box.add({++n, 0}, true, event("/path/999", "token")) == Outbox::Added::Merged);
+    CHECK(drain(box) == expected.substr(batch.bytes) + event("/path/0", "token"));
+}
+
+TEST_CASE("beyond the limit events are dropped and replies are not")
+{
+    Outbox box;
+    std::uint64_t n = 0;
+    int queued = 0;
+    for (int i = 0; i < 2000; ++i)
+        queued += box.add({++n, 0}, true, event("/" + std::string(3000, 'a') + std::to_string(i), "t")) ==
+                  Outbox::Added::Queued;
+    CHECK(queued > 1000);
+    CHECK(queued < 2000);
+    CHECK(box.bytes() <= kOutputDropEvents);
+    CHECK(box.add({++n, 0}, false, wire(2, std::string(4096, 'x'))) == Outbox::Added::Queued);
+    box.clear();
+    CHECK(box.empty());
+    CHECK(box.add({++n, 0}, true, event("/x", "t")) == Outbox::Added::Queued);
+}
+
+TEST_CASE("the committer is told a safe bound of what was sent")
+{
+    SentNames names;
+    CHECK(names.sent_up_to(5) > OutputName{1'000'000'000, 0}); // nobody knows it: nothing to keep
+    names.add(5, 3);
+    names.delivered(10);
+    CHECK(names.sent_up_to(5) == OutputName{11, 0});
+    names.waiting(3, {12, 4});
+    names.delivered(12);
+    CHECK(names.sent_up_to(5) == OutputName{12, 4});
+    names.waiting(3, {12, 100000}); // does not fit: rounded down
+    CHECK(names.sent_up_to(5) <= OutputName{12, 100000});
+    CHECK(names.sent_up_to(5) > OutputName{12, 4});
+    names.nothing_waits(3);
+    CHECK(names.sent_up_to(5) == OutputName{13, 0});
+    names.remove(5);
+    CHECK(names.sent_up_to(5) > OutputName{1'000'000'000, 0});
+}
