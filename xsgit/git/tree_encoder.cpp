@@ -20,6 +20,8 @@ public:
     /// Annotates `dir` and all below. `base`, if any, is an encoded version of it.
     void encode_dir(const Node &dir, const Node *base, const Oid *special)
     {
+        work_.reserve(kUsualDepth);
+        changes_.reserve(kUsualDepth);
         work_.push_back({base, &dir, special, 0, 0});
         for (std::size_t i = 0; i < work_.size(); ++i)
             expand(i);
@@ -31,6 +33,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t kUsualDepth = 16;
+
     struct Work {
         const Node *base; // null: write from nothing
         const Node *dir;
