@@ -6,9 +6,17 @@
 #include "xsgit/base/escape.hpp"
 
 #include <algorithm>
+#include <array>
 #include <regex.h>
 
 namespace xsgit::inspect {
+
+namespace {
+
+/// Operations that change nothing but the node they name, what is below, and missing nodes above it.
+constexpr std::array<std::string_view, 4> kSimple = {"write", "mkdir", "rm", "set-perms"};
+
+} // namespace
 
 struct Grep::Compiled {
     regex_t regex{};
@@ -65,6 +73,15 @@ bool LogFilter::matches_paths(TreeReader &reader, const Oid &before, const Oid &
 {
     return paths.empty() || std::any_of(paths.begin(), paths.end(),
                                         [&](const Path &p) { return reader.differs(before, after, p); });
+}
+
+bool LogFilter::may_touch_paths(const LogRecord &r) const
+{
+    if (paths.empty() || r.path.empty() || std::find(kSimple.begin(), kSimple.end(), r.op) == kSimple.end())
+        return true;
+    const Path named = Path::trusted(r.path);
+    return std::any_of(paths.begin(), paths.end(),
+                       [&](const Path &p) { return p.contains(named) || named.contains(p); });
 }
 
 bool LogFilter::matches_named_path(const LogRecord &r) const

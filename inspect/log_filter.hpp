@@ -44,6 +44,8 @@ struct LogFilter {
     bool wants_steps() const { return !ops.empty() || grep.has_value(); }
     /// `before`: the tree of the commit before.
     bool matches_paths(TreeReader &reader, const Oid &before, const Oid &after) const;
+    /// False where the message alone says that matches_paths() would be: reads nothing.
+    bool may_touch_paths(const LogRecord &r) const;
     /// By the path in the message: conflicts, and where the commit before is gone.
     bool matches_named_path(const LogRecord &r) const;
 };

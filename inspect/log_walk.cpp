@@ -59,7 +59,7 @@ std::optional<LogEntry> LogWalk::examine(const WalkedCommit &c, std::optional<Oi
     if (r.kind == LogRecord::Kind::Conflict || !before) {
         if (!f.matches_named_path(r))
             return std::nullopt;
-    } else if (!f.matches_paths(reader_, *before, r.tree)) {
+    } else if (!f.may_touch_paths(r) || !f.matches_paths(reader_, *before, r.tree)) {
         return std::nullopt;
     }
     bool wanted = f.matches_operation(r);

@@ -14,16 +14,19 @@ namespace xsgit::inspect {
 
 namespace {
 
+/// As it was typed: programs turn "-5min" into "now-5min" to tell it from options.
+std::string typed(std::string_view spec) { return escape(spec.starts_with("now-") ? spec.substr(3) : spec); }
+
 [[noreturn]] void no_revision(std::string_view spec, const std::string &why)
 {
     throw ToolFailure(kNoRevision,
-                      fmt::format("no such revision: {}{}{}", escape(spec), why.empty() ? "" : ": ", why));
+                      fmt::format("no such revision: {}{}{}", typed(spec), why.empty() ? "" : ": ", why));
 }
 
 [[noreturn]] void pruned(std::string_view spec, std::uint64_t oldest)
 {
     throw ToolFailure(kPruned,
-                      fmt::format("{} was pruned: the oldest commit kept is #{}", escape(spec), oldest));
+                      fmt::format("{} was pruned: the oldest commit kept is #{}", typed(spec), oldest));
 }
 
 struct Number {

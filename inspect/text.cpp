@@ -50,6 +50,18 @@ std::string_view first_components(std::string_view path, std::size_t components)
     return path.substr(0, at);
 }
 
+/// Where its parent is, roughly: a domain, a guest's /vm, a top directory.
+std::string part_of_store(std::string_view path)
+{
+    if (path.starts_with('@'))
+        return std::string(path);
+    const std::size_t slash = path.rfind('/');
+    if (slash == 0)
+        return "/";
+    const std::string_view parent = path.substr(0, slash);
+    return std::string(first_components(parent, parent.starts_with("/local/domain/") ? 3 : 2));
+}
+
 } // namespace
 
 std::string printable(const std::string &text)
@@ -90,10 +102,7 @@ char change_letter(const NodeChange &change)
 
 void ChangeStat::add(const NodeChange &change)
 {
-    const std::string_view group = first_components(change.path, components_);
-    if (groups_.empty() || groups_.back().first != group)
-        groups_.emplace_back(group, Count{});
-    Count &c = groups_.back().second;
+    Count &c = groups_[part_of_store(change.path)];
     ++(change.added() ? c.added : change.removed() ? c.removed : c.changed);
 }
 

@@ -4,9 +4,9 @@
 
 #include "inspect/tree_diff.hpp"
 
+#include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace xsgit::inspect {
 
@@ -25,10 +25,9 @@ std::string change_text(const NodeChange &change, std::string_view indent = {});
 /// 'A' added, 'D' deleted, 'M' other value, 'P' other permissions only.
 char change_letter(const NodeChange &change);
 
-/// Counts for "--stat", by the first components of the paths.
+/// Counts for "--stat", by domain (/local/domain/5) or the first two components of the directory.
 class ChangeStat {
 public:
-    explicit ChangeStat(std::size_t components = 3) : components_(components) {}
     void add(const NodeChange &change);
     /// " /local/domain/5 | 12 +3 -1 ~8" each, and a sum.
     std::string text() const;
@@ -37,8 +36,7 @@ private:
     struct Count {
         std::size_t added = 0, removed = 0, changed = 0;
     };
-    std::size_t components_;
-    std::vector<std::pair<std::string, Count>> groups_; // in order of path, as changes come
+    std::map<std::string, Count> groups_;
 };
 
 } // namespace xsgit::inspect

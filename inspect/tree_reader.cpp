@@ -225,17 +225,51 @@ std::vector<NamedNode> TreeReader::children(const GitNode &node)
     return out;
 }
 
+/// The usual case: equal permissions, so that an equal entry is an equal node.
+void TreeReader::gather_unlike(const Part &a, const Part &b, bool bucket, const PermsRef &own,
+                               std::vector<NamedNode> &out_a, std::vector<NamedNode> &out_b)
+{
+    const PermsText list = perms(a.perms, bucket);
+    const auto put = [&](const tree_text::Entry &e, std::vector<NamedNode> &out) {
+        out.push_back(
+            {std::string(e.name), {e.id, e.tree, e.tree ? std::string() : list->of(e.name, own)->text()}});
+    };
+    auto i = a.nodes.begin(), j = b.nodes.begin();
+    while (i != a.nodes.end() && j != b.nodes.end()) {
+        const int order = tree_text::compare(i->name, i->tree, j->name, j->tree);
+        if (order < 0) {
+            put(*i++, out_a);
+        } else if (order > 0) {
+            put(*j++, out_b);
+        } else {
+            if (i->id != j->id) {
+                put(*i, out_a);
+                put(*j, out_b);
+            }
+            ++i, ++j;
+        }
+    }
+    for (; i != a.nodes.end(); ++i)
+        put(*i, out_a);
+    for (; j != b.nodes.end(); ++j)
+        put(*j, out_b);
+}
+
 /// What differs and what stands in another kind of part; the caller compares by name.
 void TreeReader::gather_differing(const Part &a, const Part &b, bool bucket, const PermsRef &own_a,
                                   const PermsRef &own_b, std::vector<NamedNode> &out_a,
                                   std::vector<NamedNode> &out_b)
 {
+    const bool same_own = same_perms(own_a, own_b); // leaves may inherit it
+    if (!a.has_buckets && !b.has_buckets && same_own && a.perms == b.perms) {
+        gather_unlike(a, b, bucket, own_a, out_a, out_b);
+        return;
+    }
     if (!a.has_buckets || !b.has_buckets) {
         gather(a, bucket, own_a, out_a);
         gather(b, bucket, own_b, out_b);
         return;
     }
-    const bool same_own = same_perms(own_a, own_b); // leaves in equal buckets may inherit it
     for (std::size_t i = 0; i < a.buckets.size(); ++i) {
         const Oid &x = a.buckets[i], &y = b.buckets[i];
         if (x == y && (same_own || x.is_null()))

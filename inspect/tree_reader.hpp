@@ -74,13 +74,14 @@ private:
     struct Hash {
         std::size_t operator()(const Oid &id) const noexcept;
     };
-    struct Gathered;
 
     PartRef part(const Oid &id);
     PermsText perms(const Oid &id, bool bucket);
     PermsRef own_perms(const Part &p);
     Oid value_id(const Part &p, bool &hex) const;
     void gather(const Part &p, bool bucket, const PermsRef &own, std::vector<NamedNode> &out);
+    void gather_unlike(const Part &a, const Part &b, bool bucket, const PermsRef &own,
+                       std::vector<NamedNode> &out_a, std::vector<NamedNode> &out_b);
     void gather_differing(const Part &a, const Part &b, bool bucket, const PermsRef &own_a,
                           const PermsRef &own_b, std::vector<NamedNode> &out_a,
                           std::vector<NamedNode> &out_b);

@@ -51,10 +51,12 @@ TEST_CASE("statistics")
     ChangeStat stat;
     stat.add({"/local/domain/5/name", std::nullopt, NodeState{}});
     stat.add({"/local/domain/5/vm", NodeState{"1", ""}, NodeState{"2", ""}});
-    stat.add({"/vm", NodeState{}, std::nullopt});
-    CHECK(stat.text() == " /local/domain/5 | 2 +1 ~1\n"
-                         " /vm             | 1 -1\n"
-                         " 1 node added, 1 removed, 1 changed\n");
+    stat.add({"/vm/x/y/z", NodeState{}, std::nullopt});
+    stat.add({"/tool", std::nullopt, NodeState{}});
+    CHECK(stat.text() == " /               | 1 +1\n"
+                         " /local/domain/5 | 2 +1 ~1\n"
+                         " /vm/x           | 1 -1\n"
+                         " 2 nodes added, 1 removed, 1 changed\n");
 }
 
 TEST_CASE("times as journalctl takes them")
