@@ -14,6 +14,7 @@ namespace xsgit::inspect {
 namespace {
 
 constexpr int kEveryMs = 100;
+constexpr int kTolerated = 10; // looks in a row that fail: a second
 
 /// False if nobody reads any more.
 bool wait()
@@ -54,24 +55,28 @@ void follow(Tool &tool, std::unique_ptr<RepositoryView> view, LogOptions options
 {
     const std::string path = view->repo().git_dir();
     Place place(path);
-    std::string last_trouble;
+    int failures = 0;
+    bool again = false;
     for (;;) {
         flush();
         if (!wait())
             return;
         try {
-            bool moved = view->refresh();
+            bool moved = view->refresh() || again;
+            again = true; // unless all goes well
             if (const Place now(path); now != place) {
                 if (!now.there)
-                    continue;
+                    continue; // between two stores
                 view = RepositoryView::open(path);
                 tool.note("the store was set aside and a new one begun");
                 options.after_seq = options.after_conflict = 0;
                 place = now;
                 moved = true;
             }
-            if (!moved)
+            if (!moved) {
+                again = false;
                 continue;
+            }
             TreeReader reader(view->repo());
             LogWalk walk(*view, reader, options, view->tip(), view->conflicts());
             std::vector<LogEntry> entries;
@@ -79,19 +84,24 @@ void follow(Tool &tool, std::unique_ptr<RepositoryView> view, LogOptions options
                 entries.push_back(std::move(*e));
             if (walk.lost_some())
                 tool.note("some commits were pruned before they could be shown");
-            for (auto e = entries.rbegin(); e != entries.rend(); ++e)
+            for (auto e = entries.rbegin(); e != entries.rend(); ++e) {
+                const LogRecord &r = e->record;
+                if (r.kind == LogRecord::Kind::Conflict)
+                    options.after_conflict = r.conflict;
+                else if (r.seq != 0)
+                    options.after_seq = r.seq;
                 show(*view, reader, *e);
+            }
             advance(*view, options);
-            last_trouble.clear();
-        } catch (const GitError &e) {
-            // Epochs are dropped under our feet: the next look finds what is there then.
-            if (last_trouble != e.what())
+            again = false;
+            failures = 0;
+        } catch (const OutputFailed &) {
+            throw;
+        } catch (const std::runtime_error &e) {
+            // Epochs are dropped under our feet, a new store is not complete yet: the next look finds what is there
+            // then. What lasts is worth a word.
+            if (++failures == kTolerated)
                 tool.note(e.what());
-            last_trouble = e.what();
-        } catch (const ToolFailure &e) {
-            if (last_trouble != e.what())
-                tool.note(e.what()); // the new store is not complete yet
-            last_trouble = e.what();
         }
     }
 }

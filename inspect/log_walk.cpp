@@ -12,8 +12,23 @@ LogWalk::LogWalk(const RepositoryView &view, TreeReader &reader, const LogOption
     if (options_.filter.errors)
         main_done_ = true;
     else
-        ahead_ = main_.next();
+        step_main();
     refused_done_ = !options_.conflicts || conflicts.is_null();
+}
+
+/// A daemon may drop the oldest epoch while we walk into it.
+void LogWalk::step_main()
+{
+    try {
+        ahead_ = main_.next();
+    } catch (const GitError &) {
+        if (!last_.is_null() && repo_.is_shallow(last_))
+            ahead_.reset();
+        else
+            throw;
+    }
+    if (ahead_)
+        last_ = ahead_->info.id;
 }
 
 /// Time never runs backwards along a branch.
@@ -79,7 +94,7 @@ std::optional<LogEntry> LogWalk::next_main()
             main_done_ = true;
             break;
         }
-        ahead_ = main_.next();
+        step_main();
         std::optional<Oid> before = Oid{};
         if (ahead_)
             before = ahead_->info.tree;

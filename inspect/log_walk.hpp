@@ -44,6 +44,7 @@ public:
 private:
     std::optional<LogEntry> next_main();
     std::optional<LogEntry> next_conflict();
+    void step_main();
     bool done_with(const WalkedCommit &c) const;
     std::optional<LogEntry> examine(const WalkedCommit &c, std::optional<Oid> before);
     bool add_steps(LogEntry &e, const CommitInfo &merge);
@@ -53,6 +54,7 @@ private:
     const LogOptions &options_;
     HistoryWalk main_, refused_;
     std::optional<WalkedCommit> ahead_; // of main: its successor needs its tree
+    Oid last_;                          // commit of main that was read last
     std::optional<LogEntry> main_entry_, refused_entry_;
     bool main_done_ = false, refused_done_ = false, lost_ = false;
 };

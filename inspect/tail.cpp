@@ -14,21 +14,45 @@ namespace {
 
 constexpr int kTries = 3; // a live daemon frees its journal while we read
 
-/// The writer exists only from the moment when the checkpoint is known.
+/// Thrown out of the fold, through code that catches only runtime errors.
+struct Enough {};
+
+/// The writer exists only from the moment when the checkpoint is known. Leaves when it has heard what was there in the
+/// beginning: the journal of a busy daemon may grow as fast as we read.
 class Sink final : public ChangeSink {
 public:
+    explicit Sink(std::uint64_t end) : end_(end) {}
+
     void begin(const server::CheckpointHead &head, const server::State &state, const Repository &repo)
     {
         writer = std::make_unique<HistoryWriter>(
             head.tips, state.tree(), std::max<std::uint32_t>(state.epoch(), 1), head.start, &repo);
         for (const auto &[seq, id] : head.bases)
             writer->remember(seq, id);
+        wanted_ = end_ - std::min(end_, state.event_number());
     }
-    void on_change(const Change &c) override { writer->on_change(c); }
-    void on_conflict(const Conflict &c) override { writer->on_conflict(c); }
+    void on_change(const Change &c) override
+    {
+        count();
+        writer->on_change(c);
+    }
+    void on_conflict(const Conflict &c) override
+    {
+        count();
+        writer->on_conflict(c);
+    }
     void on_epoch(std::uint32_t epoch, const Tree &head) override { writer->on_epoch(epoch, head); }
 
     std::unique_ptr<HistoryWriter> writer;
+
+private:
+    /// An event makes one commit at most.
+    void count()
+    {
+        if (wanted_-- == 0)
+            throw Enough();
+    }
+    std::uint64_t end_, wanted_ = 0;
 };
 
 bool readable(const std::string &file) { return access(file.c_str(), R_OK) == 0; }
@@ -55,15 +79,18 @@ std::optional<Tips> read_tail(Repository &repo, const Report &report)
             if (nothing_new(paths, *journal))
                 return std::nullopt;
             repo.refresh(); // the checkpoint may be newer than what we know of
-            Sink sink;
-            const auto r = server::recover(
-                paths, repo, *journal, &sink,
-                [&](const server::CheckpointHead &head, const server::State &state) {
+            Sink sink(journal->head().number);
+            try {
+                const auto begin = [&](const server::CheckpointHead &head, const server::State &state) {
                     sink.begin(head, state, repo);
-                },
-                [&](const std::string &text) { trouble += (trouble.empty() ? "" : "; ") + text; });
-            if (!r)
-                continue;
+                };
+                const auto complain = [&](const std::string &text) {
+                    trouble += (trouble.empty() ? "" : "; ") + text;
+                };
+                if (!server::recover(paths, repo, *journal, &sink, begin, complain))
+                    continue;
+            } catch (const Enough &) {
+            }
             repo.add_memory(sink.writer->pack());
             return sink.writer->tips();
         } catch (const std::runtime_error &e) {

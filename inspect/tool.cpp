@@ -3,7 +3,6 @@
 #include "inspect/tool.hpp"
 
 #include "inspect/default_repository.hpp"
-#include "inspect/failure.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -27,7 +26,7 @@ bool is_time_ago(const std::string &arg)
 
 [[noreturn]] void output_failed()
 {
-    throw ToolFailure(kNoRepository, "cannot write the output: " + std::generic_category().message(errno));
+    throw OutputFailed(kNoRepository, "cannot write the output: " + std::generic_category().message(errno));
 }
 
 } // namespace

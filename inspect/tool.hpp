@@ -2,6 +2,7 @@
 // What the programs have in common: options, messages, exit codes. Not part of the library: this prints.
 #pragma once
 
+#include "inspect/failure.hpp"
 #include "inspect/view.hpp"
 
 #include <CLI/CLI.hpp>
@@ -34,7 +35,10 @@ private:
     bool utc_ = false;
 };
 
-/// To standard output. Throws ToolFailure if that fails.
+struct OutputFailed : ToolFailure {
+    using ToolFailure::ToolFailure;
+};
+/// To standard output. Throws OutputFailed.
 void print(std::string_view text);
 void flush();
 

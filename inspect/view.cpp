@@ -25,12 +25,10 @@ Oid RepositoryView::read_conflicts() const
     return {};
 }
 
-std::uint64_t RepositoryView::seq_of(const Oid &commit) const
+std::optional<std::uint64_t> RepositoryView::seq_of(const Oid &commit) const
 {
-    if (commit.is_null())
-        return 0;
     const auto info = repo_->commit(commit);
-    return info ? parse_trailers(info->message).seq : 0;
+    return info ? std::optional(parse_trailers(info->message).seq) : std::nullopt;
 }
 
 std::unique_ptr<RepositoryView> RepositoryView::open(const std::string &path)
@@ -40,7 +38,13 @@ std::unique_ptr<RepositoryView> RepositoryView::open(const std::string &path)
         v->repo_ = Repository::open(path);
         v->published_ = v->tip_ = v->read_tip();
         v->conflicts_ = v->read_conflicts();
-        v->tip_seq_ = v->seq_of(v->tip_);
+        if (!v->tip_.is_null()) {
+            const auto seq = v->seq_of(v->tip_);
+            if (!seq)
+                throw GitError("the last commit, " + v->tip_.hex() + ", is missing in " +
+                               v->repo_->git_dir());
+            v->tip_seq_ = *seq;
+        }
         const auto tail = read_tail(*v->repo_, [&](const std::string &text) { v->notes_.push_back(text); });
         if (!tail)
             return v;
@@ -67,15 +71,16 @@ bool RepositoryView::refresh()
 {
     const Oid main = read_tip(), conflicts = read_conflicts();
     bool moved = false;
-    if (main != published_) {
+    if (main != published_ && !main.is_null()) {
         repo_->refresh();
-        published_ = main;
-        const std::uint64_t seq = seq_of(main);
-        if (seq == 0 || seq > tip_seq_) {
-            tip_ = main;
-            tip_seq_ = seq;
-            unpublished_ = 0;
-            moved = true;
+        if (const auto seq = seq_of(main)) {
+            published_ = main;
+            if (*seq == 0 || *seq > tip_seq_) {
+                tip_ = main;
+                tip_seq_ = *seq;
+                unpublished_ = 0;
+                moved = true;
+            }
         }
     }
     if (conflicts != conflicts_ && !conflicts.is_null()) {

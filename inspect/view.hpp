@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ private:
     explicit RepositoryView(const std::string &path) : path_(path) {}
     Oid read_tip() const;
     Oid read_conflicts() const;
-    std::uint64_t seq_of(const Oid &commit) const;
+    /// Number of a commit; 0 if it is not ours, nullopt if it cannot be read (yet).
+    std::optional<std::uint64_t> seq_of(const Oid &commit) const;
 
     std::string path_;
     std::unique_ptr<Repository> repo_;

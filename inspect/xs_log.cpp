@@ -105,9 +105,21 @@ private:
                 break;
             wanted.push_back(e->record.id);
         }
-        for (auto id = wanted.rbegin(); id != wanted.rend(); ++id)
-            if (const auto e = walk.entry(*id))
+        bool pruned = false;
+        for (auto id = wanted.rbegin(); id != wanted.rend(); ++id) {
+            std::optional<LogEntry> e;
+            try {
+                e = walk.entry(*id);
+            } catch (const GitError &) {
+                if (view.repo().exists(*id))
+                    throw;
+                pruned = true; // while we were reading
+            }
+            if (e)
                 show(view, reader, *e);
+        }
+        if (pruned)
+            tool_.note("the oldest commits were pruned before they could be shown");
     }
 
     void show(const RepositoryView &, TreeReader &reader, const LogEntry &e)
