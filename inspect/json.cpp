@@ -67,11 +67,16 @@ void put_operation(Json &json, TreeReader &reader, const LogRecord &r)
         json["path"] = printable(r.path);
     if (!r.value)
         return;
-    const auto node = reader.find(r.tree, Path::trusted(r.path));
-    if (node && r.op == "set-perms")
-        json["perms"] = reader.state(*node).perms;
-    else if (node)
-        put_value(json, reader.state(*node).value);
+    const bool perms = r.op == "set-perms";
+    if (const auto whole = r.whole_value()) {
+        json[perms ? "perms" : "value"] = printable(*whole);
+    } else if (const auto node = reader.find(r.tree, Path::trusted(r.path))) {
+        const NodeState state = reader.state(*node);
+        if (perms)
+            json["perms"] = state.perms;
+        else
+            put_value(json, state.value);
+    }
 }
 
 Json record_json(TreeReader &reader, const LogRecord &r)

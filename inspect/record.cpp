@@ -76,6 +76,13 @@ std::string path_in_operation(const std::string &text)
     return text.substr(space + 1, end == text.npos ? end : end - space - 1);
 }
 
+std::optional<std::string> LogRecord::whole_value() const
+{
+    if (!value || value->starts_with('"') || value->ends_with("...") || value->find('\\') != value->npos)
+        return std::nullopt;
+    return value;
+}
+
 LogRecord make_record(const Repository &repo, const WalkedCommit &c)
 {
     const Trailers &t = c.trailers;

@@ -28,8 +28,10 @@ struct LogRecord {
     std::string op;                   // "write"; of a conflict "commit"; empty if the message is not ours
     std::string path;                 // empty if the operation has none
     std::optional<std::string> value; // as in the subject: escaped, cut, perhaps in quotes
-    std::string
-        detail; // what follows the operation when it is neither: "6 operations", the reason of a conflict
+    std::string detail;               // what else the subject says: "6 operations", the reason of a conflict
+
+    /// The value itself, if the subject has it whole and unescaped.
+    std::optional<std::string> whole_value() const;
 
     // of a conflict
     std::uint64_t culprit_seq = 0;

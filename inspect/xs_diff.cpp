@@ -44,7 +44,9 @@ Question question_of(const std::vector<std::string> &arguments)
         }
     }
     if (revisions.empty() || revisions.size() > 2)
-        throw ToolFailure(kUsage, fmt::format("one or two revisions are needed, not {}", revisions.size()));
+        throw ToolFailure(
+            kUsage, fmt::format("one or two revisions are needed, not {}{}", revisions.size(),
+                                revisions.empty() ? " (a shell wants numbers in quotes: '#18000')" : ""));
     q.before = revisions[0];
     if (revisions.size() == 2)
         q.after = revisions[1];
@@ -91,7 +93,6 @@ int main(int argc, char **argv)
     tool.app()
         .add_option("REV", o.arguments,
                     "A B, A..B, or A against the end of history; then nodes to look at or below")
-        ->required()
         ->type_name("[PATH]...");
     tool.app().add_option("-o,--output", o.output, "text or json")->check(CLI::IsMember({"text", "json"}));
     auto *stat = tool.app().add_flag("--stat", o.stat, "counts for each part of the store");
