@@ -100,13 +100,18 @@ Oid by_time(const RepositoryView &view, std::string_view spec, std::int64_t us, 
                                            : "history begins at " + long_time(oldest_us, utc));
 }
 
-/// Git's HEAD is the published end; ours is the end.
+/// Git's HEAD and branches are the published ends, and a clone calls them otherwise; ours are the ends.
 std::string for_git(const RepositoryView &view, std::string_view spec)
 {
+    const auto names = [&](std::string_view name) {
+        return spec.starts_with(name) &&
+               (spec.size() == name.size() || spec[name.size()] == '~' || spec[name.size()] == '^');
+    };
     for (const std::string_view name : {"HEAD", "main", "@"})
-        if (spec.starts_with(name) &&
-            (spec.size() == name.size() || spec[name.size()] == '~' || spec[name.size()] == '^'))
+        if (names(name))
             return view.tip().hex() + std::string(spec.substr(name.size()));
+    if (const std::string_view name = "conflicts"; names(name) && !view.conflicts().is_null())
+        return view.conflicts().hex() + std::string(spec.substr(name.size()));
     return std::string(spec);
 }
 

@@ -63,6 +63,7 @@ TEST_CASE("the tail of a journal is the end of history")
     CHECK(view->unpublished() == s.writer.tips().seq - 2);
     CHECK(value_at_tip(*view, "/a") == "tail, again");
     CHECK(resolve(*view, "HEAD", true) == view->tip());
+    CHECK(resolve(*view, "conflicts", true) == view->conflicts());
     CHECK(resolve(*view, "HEAD~1", true) == view->repo().commit(view->tip())->parents[0]);
     CHECK(resolve(*view, "#2", true) == *view->repo().read_ref("refs/heads/main"));
     CHECK(describe_state(view->repo()) == s.state.describe());
