@@ -123,8 +123,8 @@ void Keeper::clear_table()
 {
     if (shared_->ready)
         ready_pipe_ = -1; // the server has closed it
-    orphans_ = close_leftovers({own_.lock, own_.listen, own_.control, ready_pipe_, signal_fd_.get(), stop_asker_.get(),
-                                newcomer_.get()},
+    orphans_ = close_leftovers({own_.lock, own_.listen, own_.control, ready_pipe_, signal_fd_.get(),
+                                stop_asker_.get(), newcomer_.get()},
                                options_.slots_path(), own_.listen);
 }
 
@@ -139,7 +139,8 @@ void Keeper::start_server()
     if (pid == 0)
         _exit(run_server({options_, args_, own_, orphans_, blame_, self, ready_pipe_, shared_, &log_}));
     if (pid < 0) {
-        log_.error("clone", fmt::format("cannot start the server: {}", std::generic_category().message(errno)));
+        log_.error("clone",
+                   fmt::format("cannot start the server: {}", std::generic_category().message(errno)));
         start_again_ms_ = now_ms() + kPauseMostMs;
         return;
     }
@@ -193,11 +194,12 @@ std::optional<int> Keeper::server_ended(int status)
             send_message(stop_asker_.get(), &yes, sizeof yes);
         return 0;
     }
-    const std::string how = WIFSIGNALED(status)
-                                ? fmt::format("was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))
-                                : fmt::format("ended with status {}", WEXITSTATUS(status));
+    const std::string how = WIFSIGNALED(status) ? fmt::format("was ended by signal {} ({})", WTERMSIG(status),
+                                                              strsignal(WTERMSIG(status)))
+                                                : fmt::format("ended with status {}", WEXITSTATUS(status));
     if (stopping_) {
-        log_.error("stop", fmt::format("server {} {} while it stopped; the next start recovers the state", was, how));
+        log_.error("stop",
+                   fmt::format("server {} {} while it stopped; the next start recovers the state", was, how));
         clean_up();
         return 1;
     }
@@ -210,9 +212,10 @@ std::optional<int> Keeper::server_ended(int status)
         return 1;
     }
     blame_ = killed ? kBlameKill : kBlameCrash;
-    const std::int64_t pause = quick_deaths_ <= kQuickFree
-                                   ? 0
-                                   : std::min(kPauseMostMs, kPauseMs << std::min(quick_deaths_ - kQuickFree, 10));
+    const std::int64_t pause =
+        quick_deaths_ <= kQuickFree
+            ? 0
+            : std::min(kPauseMostMs, kPauseMs << std::min(quick_deaths_ - kQuickFree, 10));
     start_again_ms_ = now_ms() + pause;
     log_.warning("restart", fmt::format("server {} {}; starting another{}", was, how,
                                         pause > 0 ? fmt::format(" in {} ms", pause) : ""));
@@ -226,8 +229,8 @@ void Keeper::controlled()
         return;
     set_timeout(client.get(), 1);
     ControlRequest r{};
-    if (!receive_message(client.get(), &r, sizeof r) || std::memcmp(r.magic, kControlMagic, sizeof r.magic) != 0 ||
-        r.version != kControlVersion)
+    if (!receive_message(client.get(), &r, sizeof r) ||
+        std::memcmp(r.magic, kControlMagic, sizeof r.magic) != 0 || r.version != kControlVersion)
         return;
     if (r.op == ControlOp::Stop) {
         stop_asker_ = std::move(client);
@@ -260,7 +263,8 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
 
 void Keeper::clean_up() const
 {
-    for (const std::string &path : {options_.pid_file, options_.socket, options_.state_dir() + "/keeper.sock"})
+    for (const std::string &path :
+         {options_.pid_file, options_.socket, options_.state_dir() + "/keeper.sock"})
         if (!path.empty())
             unlink(path.c_str());
 }

@@ -20,8 +20,8 @@ namespace xsgit::server {
 class Keeper {
 public:
     /// `ready_pipe`: of daemonize(), or -1. `ready`: the daemon was up before (taking over).
-    Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own, int ready_pipe, bool ready,
-           Log &log);
+    Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own, int ready_pipe,
+           bool ready, Log &log);
     ~Keeper();
     Keeper(const Keeper &) = delete;
     Keeper &operator=(const Keeper &) = delete;
@@ -48,8 +48,8 @@ private:
     Log &log_;
     Shared *shared_;
     UniqueFd signal_fd_;
-    UniqueFd stop_asker_;     // a client of Stop waits for the answer
-    UniqueFd newcomer_;       // wants to take over
+    UniqueFd stop_asker_; // a client of Stop waits for the answer
+    UniqueFd newcomer_;   // wants to take over
     std::vector<int> orphans_;
     pid_t server_ = 0;
     bool stopping_ = false;

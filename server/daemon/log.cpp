@@ -49,9 +49,7 @@ void Log::put(Level level, std::string_view text) const
         (void)!::write(STDERR_FILENO, line.data(), line.size());
         return;
     }
-    const int priority = level == Level::Error     ? LOG_ERR
-                         : level == Level::Warning ? LOG_WARNING
-                                                   : LOG_NOTICE;
+    const int priority = level == Level::Error ? LOG_ERR : level == Level::Warning ? LOG_WARNING : LOG_NOTICE;
     // Opened for each message: a descriptor kept behind libc's back could be closed, and its number
     // given to a client, when keeper and server share their descriptors.
     openlog("xenstored", LOG_PID, LOG_DAEMON);

@@ -63,11 +63,20 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
         bool good = whole && batch.count <= FdBatch::kMax && fds.size() == batch.count;
         for (std::uint32_t i = 0; good && i < batch.count; ++i)
             switch (batch.fds[i].role) {
-            case FdRole::Lock: got.lock = fds[i]; break;
-            case FdRole::Listen: got.listen = fds[i]; break;
-            case FdRole::Control: got.control = fds[i]; break;
-            case FdRole::Slot: numbers.push_back({batch.fds[i].slot, fds[i], 0}); break;
-            case FdRole::Orphan: break;
+            case FdRole::Lock:
+                got.lock = fds[i];
+                break;
+            case FdRole::Listen:
+                got.listen = fds[i];
+                break;
+            case FdRole::Control:
+                got.control = fds[i];
+                break;
+            case FdRole::Slot:
+                numbers.push_back({batch.fds[i].slot, fds[i], 0});
+                break;
+            case FdRole::Orphan:
+                break;
             }
         const ControlReply reply{good};
         good = send_message(socket, &reply, sizeof reply) && good;
@@ -83,9 +92,8 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
 
 bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans)
 {
-    std::vector<Item> items = {{FdRole::Lock, 0, own.lock},
-                               {FdRole::Listen, 0, own.listen},
-                               {FdRole::Control, 0, own.control}};
+    std::vector<Item> items = {
+        {FdRole::Lock, 0, own.lock}, {FdRole::Listen, 0, own.listen}, {FdRole::Control, 0, own.control}};
     for (const SlotFd &s : read_slot_fds(slots))
         if (s.cookie != 0 && socket_cookie(s.fd) == s.cookie)
             items.push_back({FdRole::Slot, s.index, s.fd});
@@ -102,8 +110,8 @@ bool hand_over(int socket, const Inheritance &own, const std::string &slots, con
             fds.push_back(items[at + i].fd);
         }
         ControlReply reply{};
-        if (!send_message(socket, &batch, sizeof batch, fds) || !receive_message(socket, &reply, sizeof reply) ||
-            !reply.ok)
+        if (!send_message(socket, &batch, sizeof batch, fds) ||
+            !receive_message(socket, &reply, sizeof reply) || !reply.ok)
             return false;
     }
     return true;

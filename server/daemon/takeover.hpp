@@ -41,7 +41,7 @@ struct FdBatch {
     std::uint32_t last;
     struct {
         FdRole role;
-        std::uint32_t slot;   // role Slot: whose
+        std::uint32_t slot; // role Slot: whose
     } fds[kMax];
 };
 

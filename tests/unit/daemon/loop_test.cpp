@@ -37,8 +37,8 @@ public:
         fold->refuse = refuse;
         file_ = SlotFile::open(slots());
         names_ = std::make_unique<SentNames>();
-        loop_ = std::make_unique<Loop>(Loop::Parts{*fold, *file_, *names_, hypervisor_, log_, listener_.get(), -1,
-                                                   stop_reader_.get(), dir_.path, blame});
+        loop_ = std::make_unique<Loop>(Loop::Parts{*fold, *file_, *names_, hypervisor_, log_, listener_.get(),
+                                                   -1, stop_reader_.get(), dir_.path, blame});
         loop_->resume(orphans);
         thread_ = std::thread([this] { loop_->run(); });
     }
@@ -257,12 +257,15 @@ TEST_CASE("what the store refuses is tried again without spinning")
     REQUIRE(a.send(request(MsgType::Write, nul("/r|1")) + request(MsgType::Write, nul("/r|2"))));
     Client b(d.path()); // its connection waits, too
     REQUIRE(b.send(request(MsgType::Read, nul("/r|"))));
-    { Client gone(d.path()); }
+    {
+        Client gone(d.path());
+    }
     usleep(300'000);
     getrusage(RUSAGE_SELF, &after);
     CHECK(d.fold->attempts - attempts < 2000);
     CHECK(after.ru_utime.tv_sec * 1'000'000 + after.ru_utime.tv_usec -
-              (before.ru_utime.tv_sec * 1'000'000 + before.ru_utime.tv_usec) < 150'000);
+              (before.ru_utime.tv_sec * 1'000'000 + before.ru_utime.tv_usec) <
+          150'000);
     d.fold->refuse = false;
     CHECK(a.receive().payload == nul("OK|"));
     CHECK(a.receive().payload == nul("OK|"));
@@ -353,7 +356,8 @@ TEST_CASE("a slot whose connection the journal does not know is connected, one b
     {
         const int fd = accept4(d.listener(), nullptr, nullptr, SOCK_NONBLOCK);
         const auto file = SlotFile::open(d.slots());
-        REQUIRE(file->take(fd, socket_cookie(fd), MemoryFold(d.journal).next_connection(), 0, "socket 0 1 2 early"));
+        REQUIRE(file->take(fd, socket_cookie(fd), MemoryFold(d.journal).next_connection(), 0,
+                           "socket 0 1 2 early"));
         file->begin_close(read_slot_fds(d.slots())[1].index);
     }
     d.start();

@@ -37,7 +37,8 @@ std::string message(std::uint64_t number, std::uint32_t salt)
     // Mostly small, sometimes as large as can be.
     std::uint64_t x = (number + salt) * 0x9e3779b97f4a7c15u;
     x ^= x >> 29;
-    const std::uint32_t length = static_cast<std::uint32_t>(x % 16 == 0 ? (x >> 8) % (kPayloadMax + 1) : (x >> 8) % 60);
+    const std::uint32_t length =
+        static_cast<std::uint32_t>(x % 16 == 0 ? (x >> 8) % (kPayloadMax + 1) : (x >> 8) % 60);
     const std::uint32_t header[4] = {salt, static_cast<std::uint32_t>(number), 0, length};
     std::string m(kHeaderSize + length, '\0');
     std::memcpy(m.data(), header, sizeof header);
@@ -73,7 +74,8 @@ constexpr std::uint32_t kRequest = 11, kReply = 12;
             continue;
         }
         const bool want_in = slot.frame() == Slot::Frame::Partial;
-        pollfd p{fd, static_cast<short>((want_in ? POLLIN : 0) | (sending == Slot::Send::Full ? POLLOUT : 0)), 0};
+        pollfd p{fd, static_cast<short>((want_in ? POLLIN : 0) | (sending == Slot::Send::Full ? POLLOUT : 0)),
+                 0};
         poll(&p, 1, -1);
         if (want_in && (p.revents & POLLIN) && slot.receive() == Slot::Receive::End)
             _exit(0);
