@@ -84,6 +84,7 @@ private:
 
     Parts p_;
     UniqueFd epoll_;
+    std::uint32_t most_clients_;
     Outputs out_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> clients_;
     std::deque<Connection *> ready_;

@@ -12,7 +12,7 @@ namespace xsgit::server {
 
 namespace {
 
-constexpr int kStepSeconds = 10;
+constexpr int kStepSeconds = 5;
 /// An orderly stop publishes all history first.
 constexpr int kStopSeconds = 60;
 

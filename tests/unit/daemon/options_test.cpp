@@ -31,9 +31,35 @@ std::string refusal(const std::vector<const char *> &args)
 
 TEST_CASE("options of the C daemon, short and long, as scripts pass them")
 {
-    const Options o = parse({"-N", "-F", "/p/pid", "--entry-nb=5", "-W", "7", "--transaction=20", "-Qmemory=100",
-                             "-Q", "outstanding=3", "-q", "memory=50", "-w", "watch-event=9", "-T", "/t", "--trace-control=+wrl",
-                             "--priv-domid", "1", "--master-domid=2", "--event", "3", "-D", "-R", "-V", "-P", "-I", "off", "-K"})
+    const Options o = parse({"-N",
+                             "-F",
+                             "/p/pid",
+                             "--entry-nb=5",
+                             "-W",
+                             "7",
+                             "--transaction=20",
+                             "-Qmemory=100",
+                             "-Q",
+                             "outstanding=3",
+                             "-q",
+                             "memory=50",
+                             "-w",
+                             "watch-event=9",
+                             "-T",
+                             "/t",
+                             "--trace-control=+wrl",
+                             "--priv-domid",
+                             "1",
+                             "--master-domid=2",
+                             "--event",
+                             "3",
+                             "-D",
+                             "-R",
+                             "-V",
+                             "-P",
+                             "-I",
+                             "off",
+                             "-K"})
                           .options;
     CHECK(o.foreground);
     CHECK(o.pid_file == "/p/pid");

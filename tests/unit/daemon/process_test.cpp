@@ -77,7 +77,8 @@ public:
     std::string socket() const { return dir_ / "run/socket"; }
     Outcome start(std::vector<std::string> more = {})
     {
-        std::vector<std::string> args = {"--standalone", "--repo", repo(), "--socket", socket(), "-F", dir_ / "pid"};
+        std::vector<std::string> args = {"--standalone", "--repo", repo(),      "--socket",
+                                         socket(),       "-F",     dir_ / "pid"};
         args.insert(args.end(), more.begin(), more.end());
         return run(args, dir_ / "err");
     }
@@ -177,10 +178,9 @@ TEST_CASE("an orderly stop, by option or by signal to either, leaves the state a
 {
     Program p;
     int round = 0;
-    const std::vector<std::function<void()>> stops = {[&] { CHECK(p.stop().status == 0); },
-                                                      [&] { kill(p.server(), SIGTERM); },
-                                                      [&] { kill(p.server(), SIGINT); },
-                                                      [&] { kill(p.keeper(), SIGTERM); }};
+    const std::vector<std::function<void()>> stops = {
+        [&] { CHECK(p.stop().status == 0); }, [&] { kill(p.server(), SIGTERM); },
+        [&] { kill(p.server(), SIGINT); }, [&] { kill(p.keeper(), SIGTERM); }};
     for (const auto &stop : stops) {
         const Outcome o = p.start();
         CHECK(o.err == "");
@@ -243,7 +243,8 @@ TEST_CASE("a start that cannot work says why, ends with 1, and leaves a running 
     // Somebody holds the lock and is no keeper.
     const std::string repo = p.dir() / "held.git";
     std::filesystem::create_directories(repo + "/xsgit");
-    const std::string command = fmt::format("flock {}/xsgit/lock sleep 20 & echo $! > {}/holder", repo, p.dir().path);
+    const std::string command =
+        fmt::format("flock {}/xsgit/lock sleep 20 & echo $! > {}/holder", repo, p.dir().path);
     REQUIRE(std::system(command.c_str()) == 0);
     CHECK(eventually([&] { return std::filesystem::exists(repo + "/xsgit/lock"); }));
     const Outcome held = run({"--standalone", "--repo", repo, "--socket", p.dir() / "s"}, err);
