@@ -15,10 +15,12 @@
 #include <random>
 #include <string>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <vector>
 
 using namespace xsgit;
 using namespace xsgit::server;
@@ -32,24 +34,41 @@ struct World {
     volatile std::uint64_t garbled; // requests that did not arrive as sent
 };
 
-std::string message(std::uint64_t number, std::uint32_t salt)
-{
-    // Mostly small, sometimes as large as can be.
-    std::uint64_t x = (number + salt) * 0x9e3779b97f4a7c15u;
-    x ^= x >> 29;
-    const std::uint32_t length =
-        static_cast<std::uint32_t>(x % 16 == 0 ? (x >> 8) % (kPayloadMax + 1) : (x >> 8) % 60);
-    const std::uint32_t header[4] = {salt, static_cast<std::uint32_t>(number), 0, length};
-    std::string m(kHeaderSize + length, '\0');
-    std::memcpy(m.data(), header, sizeof header);
-    for (std::size_t i = kHeaderSize; i < m.size(); ++i)
-        m[i] = static_cast<char>(number * 31 + i * 7 + salt);
-    return m;
-}
-
 constexpr std::uint32_t kRequest = 11, kReply = 12;
 
-[[noreturn]] void pump(World &w, int fd)
+/// The messages of both directions, made beforehand: making them must not be where most lives end.
+class Messages {
+public:
+    /// One in `seldom` may be as large as can be; the others are small.
+    explicit Messages(std::uint64_t seldom)
+    {
+        for (std::uint64_t n = 0; n < kPeriod; ++n) {
+            requests_.push_back(make(n, kRequest, seldom));
+            replies_.push_back(make(n, kReply, seldom));
+        }
+    }
+    const std::string &request(std::uint64_t n) const { return requests_[n % kPeriod]; }
+    const std::string &reply(std::uint64_t n) const { return replies_[n % kPeriod]; }
+
+private:
+    static constexpr std::uint64_t kPeriod = 1021;
+    static std::string make(std::uint64_t n, std::uint32_t type, std::uint64_t seldom)
+    {
+        std::uint64_t x = (n + type) * 0x9e3779b97f4a7c15u;
+        x ^= x >> 29;
+        const std::uint64_t most = x % seldom == 0 ? kPayloadMax + 1 : 60;
+        const std::uint32_t length = static_cast<std::uint32_t>((x >> 8) % most);
+        const std::uint32_t header[4] = {type, static_cast<std::uint32_t>(n), 0, length};
+        std::string m(kHeaderSize + length, '\0');
+        std::memcpy(m.data(), header, sizeof header);
+        for (std::size_t i = kHeaderSize; i < m.size(); ++i)
+            m[i] = static_cast<char>(n * 31 + i * 7 + type);
+        return m;
+    }
+    std::vector<std::string> requests_, replies_;
+};
+
+[[noreturn]] void pump(World &w, int fd, const Messages &messages)
 {
     SocketTransport transport(fd);
     Slot slot(w.slot, transport);
@@ -57,7 +76,7 @@ constexpr std::uint32_t kRequest = 11, kReply = 12;
     while (slot.frame() == Slot::Frame::Complete && slot.request_number() <= w.executed)
         slot.consume();
     for (std::uint64_t n = slot.last().event + 1; n <= w.executed; ++n)
-        outbox.add({n, 0}, false, message(n, kReply));
+        outbox.add({n, 0}, false, messages.reply(n));
     for (;;) {
         Slot::Send sending = slot.send();
         while (sending == Slot::Send::Done && !outbox.empty()) {
@@ -66,23 +85,24 @@ constexpr std::uint32_t kRequest = 11, kReply = 12;
         }
         if (slot.frame() == Slot::Frame::Complete && outbox.bytes() < 65536) {
             const std::uint64_t n = slot.request_number();
-            if (n != w.executed + 1 || slot.request() != message(n, kRequest))
+            if (n != w.executed + 1 || slot.request() != messages.request(n))
                 w.garbled = w.garbled + 1;
             w.executed = n;
-            outbox.add({n, 0}, false, message(n, kReply));
+            outbox.add({n, 0}, false, messages.reply(n));
             slot.consume();
             continue;
         }
         const bool want_in = slot.frame() == Slot::Frame::Partial;
         pollfd p{fd, static_cast<short>((want_in ? POLLIN : 0) | (sending == Slot::Send::Full ? POLLOUT : 0)),
                  0};
-        poll(&p, 1, -1);
+        poll(&p, 1, 1); // does not wait for ever: the tracer may be waiting for this
         if (want_in && (p.revents & POLLIN) && slot.receive() == Slot::Receive::End)
             _exit(0);
     }
 }
 
 struct Client {
+    const Messages &messages;
     int fd;
     std::string out, in;
     std::uint64_t made = 0, seen = 0;
@@ -92,7 +112,7 @@ struct Client {
     void move(std::mt19937 &random, std::uint64_t limit)
     {
         while (out.size() < 20000 && made < limit)
-            out += message(++made, kRequest);
+            out += messages.request(++made);
         const std::size_t piece = std::min<std::size_t>(out.size(), random() % 9000);
         if (const ssize_t n = piece ? ::send(fd, out.data(), piece, MSG_DONTWAIT | MSG_NOSIGNAL) : 0; n > 0)
             out.erase(0, static_cast<std::size_t>(n));
@@ -100,7 +120,7 @@ struct Client {
         if (const ssize_t n = ::recv(fd, buffer, 1 + random() % sizeof buffer, MSG_DONTWAIT); n > 0)
             in.append(buffer, static_cast<std::size_t>(n));
         for (;;) {
-            const std::string expected = message(seen + 1, kReply);
+            const std::string &expected = messages.reply(seen + 1);
             if (in.size() < expected.size())
                 break;
             exact = exact && in.compare(0, expected.size(), expected) == 0;
@@ -117,44 +137,98 @@ std::int64_t now_us()
     return std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000;
 }
 
-} // namespace
+struct Stage {
+    explicit Stage(std::uint64_t seldom) : messages(seldom)
+    {
+        void *memory =
+            mmap(nullptr, sizeof(World), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        REQUIRE(memory != MAP_FAILED);
+        world = new (memory) World{};
+        Slot::reset(world->slot, 0, "");
+        int ends[2];
+        REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+        ours.reset(ends[0]);
+        theirs.reset(ends[1]);
+        client.fd = ours.get();
+    }
+    ~Stage() { munmap(world, sizeof(World)); }
 
-TEST_CASE("both streams are exact over hundreds of kills")
-{
-    void *memory = mmap(nullptr, sizeof(World), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(memory != MAP_FAILED);
-    World &world = *new (memory) World{};
-    Slot::reset(world.slot, 0, "");
-    int ends[2];
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-    UniqueFd ours(ends[0]), theirs(ends[1]);
-
-    std::mt19937 random(20260101);
-    Client client{ours.get(), {}, {}};
-    constexpr int kKills = 500;
-    int kills = 0;
-    for (bool last = false; !last;) {
-        last = kills == kKills;
+    pid_t next_life(bool traced)
+    {
         const pid_t child = fork();
         REQUIRE(child >= 0);
         if (child == 0) {
             ours.reset();
-            pump(world, theirs.get());
+            if (traced) {
+                ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+                raise(SIGSTOP);
+            }
+            pump(*world, theirs.get(), messages);
         }
-        const std::int64_t until = now_us() + (last ? 20'000'000 : random() % 2500);
-        const std::uint64_t limit = last ? client.made : ~std::uint64_t{0};
-        while (now_us() < until && client.exact && !(last && client.seen == client.made))
-            client.move(random, limit);
+        return child;
+    }
+    static void end(pid_t child)
+    {
         kill(child, SIGKILL);
         REQUIRE(waitpid(child, nullptr, 0) == child);
-        ++kills;
     }
-    CHECK(client.exact);
-    CHECK(world.garbled == 0);
-    CHECK(client.out.empty());
-    CHECK(client.seen == client.made);
-    CHECK(client.in.empty());
-    CHECK(client.made > 1000); // the test did move something
-    MESSAGE(client.made << " requests over " << kKills << " kills");
-    munmap(memory, sizeof(World));
+    /// One undisturbed life answers what is open; then both streams must be complete and exact.
+    void finish()
+    {
+        const pid_t child = next_life(false);
+        const std::int64_t until = now_us() + 20'000'000;
+        while (now_us() < until && client.exact && client.seen != client.made)
+            client.move(random, client.made);
+        end(child);
+        CHECK(client.exact);
+        CHECK(world->garbled == 0);
+        CHECK(client.out.empty());
+        CHECK(client.seen == client.made);
+        CHECK(client.in.empty());
+    }
+
+    World *world = nullptr;
+    UniqueFd ours, theirs;
+    std::mt19937 random{20260101};
+    Messages messages;
+    Client client{messages, -1, {}, {}};
+};
+
+} // namespace
+
+TEST_CASE("both streams are exact over hundreds of kills at any time")
+{
+    Stage s(16);
+    constexpr int kKills = 500;
+    for (int kills = 0; kills < kKills && s.client.exact; ++kills) {
+        const pid_t child = s.next_life(false);
+        const std::int64_t until = now_us() + s.random() % 2500;
+        while (now_us() < until && s.client.exact)
+            s.client.move(s.random, ~std::uint64_t{0});
+        Stage::end(child);
+    }
+    s.finish();
+    CHECK(s.client.made > 1000); // the test did move something
+}
+
+TEST_CASE("both streams are exact over hundreds of kills at any instruction")
+{
+    // Time alone hits system calls nearly always; counting instructions hits what lies between them.
+    Stage s(512);
+    constexpr int kKills = 400;
+    for (int kills = 0; kills < kKills && s.client.exact; ++kills) {
+        const pid_t child = s.next_life(true);
+        int status = 0;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        for (auto steps = s.random() % 1500; steps > 0; --steps) {
+            if (steps % 64 == 0)
+                s.client.move(s.random, ~std::uint64_t{0});
+            if (ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr) != 0)
+                break;
+            REQUIRE(waitpid(child, &status, 0) == child);
+        }
+        Stage::end(child);
+    }
+    s.finish();
+    CHECK(s.client.made > 1000);
 }
