@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/keeper.hpp"
 
+#include "server/daemon/clock.hpp"
 #include "server/daemon/descriptors.hpp"
 #include "server/daemon/local_socket.hpp"
 #include "server/daemon/notify.hpp"
@@ -22,7 +23,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
-#include <time.h>
 
 namespace xsgit::server {
 
@@ -39,13 +39,6 @@ constexpr std::int64_t kStopMs = 45'000;
 /// What a death adds to the blame of the request that was being executed (see Loop): somebody's SIGKILL is
 /// hardly its fault, a crash is.
 constexpr unsigned kBlameKill = 1, kBlameCrash = 4;
-
-std::int64_t now_ms() noexcept
-{
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
-}
 
 [[noreturn]] void broken(const char *what) { throw std::system_error(errno, std::generic_category(), what); }
 

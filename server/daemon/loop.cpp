@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/loop.hpp"
 
+#include "server/daemon/clock.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -9,7 +11,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <system_error>
-#include <time.h>
 
 namespace xsgit::server {
 
@@ -19,13 +20,6 @@ namespace {
 constexpr std::uint64_t kListen = ~std::uint64_t{0};
 constexpr std::uint64_t kSignal = kListen - 1;
 constexpr std::uint64_t kKeeper = kListen - 2;
-
-std::int64_t now_ms() noexcept
-{
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
-}
 
 void control(int epoll, int op, int fd, std::uint64_t tag, std::uint32_t events)
 {
