@@ -56,8 +56,8 @@ UniqueFd lock(const std::string &path)
     if (!fd)
         throw std::runtime_error(
             fmt::format("cannot open {}: {}", path, std::generic_category().message(errno)));
-    struct stat held {
-    }, named{};
+    struct stat held {};
+    struct stat named {};
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || fstat(fd.get(), &held) != 0 ||
         stat(path.c_str(), &named) != 0 || held.st_ino != named.st_ino || held.st_dev != named.st_dev)
         fd.reset();
@@ -75,7 +75,8 @@ std::string listening_path(int fd)
     return std::string(path.substr(0, path.find('\0')));
 }
 
-/// The socket of the predecessor is kept, unless this daemon was told to be elsewhere.
+/// The socket of the predecessor is kept, unless this daemon was told to be elsewhere. Its path is
+/// left alone even then: the predecessor goes on there if we fail.
 void settle_socket(Inheritance &own, const std::string &path)
 {
     const std::string there = listening_path(own.listen);
@@ -83,8 +84,6 @@ void settle_socket(Inheritance &own, const std::string &path)
     if (there == path && stat(path.c_str(), &st) == 0 && S_ISSOCK(st.st_mode))
         return;
     ::close(own.listen);
-    if (there != path)
-        unlink(there.c_str());
     own.listen = listen_at(path, SOCK_STREAM, kBacklog).release();
 }
 
@@ -111,10 +110,10 @@ Claim claim_repository(const Options &o, Log &log)
             c.own.lock = held.release();
             return c;
         }
-        if (const UniqueFd keeper = ControlClient::connect(state))
+        if (UniqueFd keeper = ControlClient::connect(state))
             if (const auto got = ControlClient::take_over(keeper.get(), o.slots_path())) {
                 c.own = *got;
-                c.taken_over = true;
+                c.predecessor = std::move(keeper);
                 if (!SlotFile::open(o.slots_path())) {
                     log.warning("slots", "the file of slots is of another version: connections are lost");
                     SlotFile::create(o.slots_path());

@@ -33,7 +33,8 @@ void Loop::accept_some()
 {
     for (int n = 0; n < kAcceptsPerPass && accepting_ && !unadmitted_; ++n) {
         if (p_.slots.in_use() >= most_clients_) {
-            p_.log.warning("accept", fmt::format("{} clients are connected; further ones wait", most_clients_));
+            p_.log.warning("accept",
+                           fmt::format("{} clients are connected; further ones wait", most_clients_));
             return pause_accepting();
         }
         // Not CLOEXEC: when the keeper dies, this program replaces itself by a new one and keeps its sockets.

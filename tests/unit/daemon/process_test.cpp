@@ -256,6 +256,30 @@ TEST_CASE("a start that cannot work says why, ends with 1, and leaves a running 
         kill(holder, SIGKILL);
 }
 
+TEST_CASE("a newcomer that fails leaves everything to the running daemon")
+{
+    Program p;
+    REQUIRE(p.start().status == 0);
+    Client c(p.socket());
+    CHECK(c.ask(MsgType::Write, "/a|1") == "OK|");
+    const pid_t keeper = p.keeper();
+    // With so little memory the slots cannot be mapped.
+    const std::string command =
+        fmt::format("ulimit -v 150000; \"$XENSTORED\" --standalone --repo {} --socket {} -F {}/pid 2>{}/err2",
+                    p.repo(), p.socket(), p.dir().path, p.dir().path);
+    CHECK(std::system(command.c_str()) != 0);
+    std::ifstream in(p.dir() / "err2");
+    const std::string err(std::istreambuf_iterator<char>(in), {});
+    CHECK(err.find("slots") != std::string::npos);
+    CHECK(c.ask(MsgType::Read, "/a|") == "1");
+    CHECK(c.ask(MsgType::Write, "/a|2") == "OK|");
+    CHECK(Client(p.socket()).ask(MsgType::Read, "/a|") == "2");
+    CHECK(p.keeper() == keeper);
+    CHECK(p.start().status == 0); // one that is well is welcome
+    CHECK(c.ask(MsgType::Read, "/a|") == "2");
+    CHECK(eventually([&] { return p.ended(keeper); }));
+}
+
 TEST_CASE("many connections come along when somebody takes over")
 {
     Program p;
