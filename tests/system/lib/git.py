@@ -26,7 +26,7 @@ def run(repo, *args, check=True, text=True, timeout=HANG * 5, stdin=None):
     if not check:
         return p.returncode, out, err
     if p.returncode != 0:
-        raise GitError(f"git {' '.join(args)}: status {p.returncode}: {err.strip()[-600:]}")
+        raise GitError(f"git {' '.join(args)}: status {p.returncode}: {(out if text else '')[-600:]} {err.strip()[-600:]}")
     return out
 
 
@@ -38,6 +38,8 @@ def fsck(repo):
     """What fsck finds, '' if nothing. Dangling objects are no fault."""
     status, out, err = run(repo, "fsck", "--full", "--strict", "--no-dangling", "--no-progress", check=False)
     text = (out + err).strip()
+    if len(text) > 1500:
+        text = f"{text[:1000]}\n… {len(text.splitlines())} lines …\n{text[-400:]}"
     return text or ("" if status == 0 else f"status {status}")
 
 
