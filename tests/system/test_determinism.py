@@ -71,12 +71,15 @@ def same_ids():
         return
     harness.note("folded by " + ", ".join(os.path.relpath(p, harness.root()) for p in programs))
     for round_ in range(3):
-        d = daemon.Daemon().start()
-        clients = some_traffic(d, harness.options.seed + round_)
-        git.settle(d)
-        d.kill()
-        journal = d.repo + "/xsgit/journal"
-        results = [fold(p, journal) for p in programs + programs]
+        for _ in range(5):
+            d = daemon.Daemon().start()
+            clients = some_traffic(d, harness.options.seed + round_)
+            git.settle(d)
+            d.kill()
+            journal = d.repo + "/xsgit/journal"
+            results = [fold(p, journal) for p in programs + programs]
+            if "first events are gone" not in results[0][2]:
+                break  # else this machine was too slow: the daemon has freed a part of its journal meanwhile
         if not check(all(status == 0 for status, _, _ in results), f"round {round_}: the journal folds", results):
             continue
         facts = results[0][1]
@@ -92,18 +95,21 @@ def same_ids_across_a_death():
     """Killed before everything was published: what recovery publishes are the commits that the journal says."""
     programs = builds()
     for round_ in range(3):
-        d = daemon.Daemon().start()
-        clients = some_traffic(d, harness.options.seed + 100 + round_)
-        d.kill()
-        status, facts, text = fold(programs[0], d.repo + "/xsgit/journal")
+        for _ in range(5):
+            d = daemon.Daemon().start()
+            clients = some_traffic(d, harness.options.seed + 100 + round_)
+            d.kill()
+            status, facts, text = fold(programs[0], d.repo + "/xsgit/journal")
+            if "first events are gone" not in text:
+                break
         if not check(status == 0, f"round {round_}: the journal of a killed daemon folds", text):
             continue
-        published = git.run(d.repo, "rev-parse", "main", check=False)[1].strip()
+        published = git.run(d.repo, "rev-parse", "--verify", "main", check=False)[1].strip()
         d.start()
         git.settle(d)
         known = git.run(d.repo, "rev-list", "--first-parent", "main").split()
         check(facts["commit"] in known, f"round {round_}: recovery publishes the very commit", f"{facts['commit']} not in {known[:5]}")
-        check(published in known, f"round {round_}: after what was published before")
+        check(not published or published in known, f"round {round_}: after what was published before")
         equal(known.index(facts["commit"]) if facts["commit"] in known else None, 1,
               f"round {round_}: nothing but our own write came after it")
         for c in clients:
