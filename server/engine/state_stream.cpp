@@ -88,7 +88,12 @@ void State::save(StreamWriter &w, const std::function<std::string(std::uint64_t)
     }
 }
 
-void State::load_tree(Tree main) { impl_->tree = std::move(main); }
+void State::load_tree(Tree main)
+{
+    impl_->tree = std::move(main);
+    if (impl_->sink)
+        impl_->recent.add(impl_->seq, impl_->tree);
+}
 
 bool State::load_record(RecordReader r, const std::function<Tree(std::string_view)> &tree_at)
 {

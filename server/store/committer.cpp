@@ -77,7 +77,8 @@ void Committer::load()
         LoadedCheckpoint c = load_checkpoint(start_.checkpoint, *repo_, this);
         state_ = std::move(c.state);
         unsent_ = std::move(c.unsent);
-        writer_ = std::make_unique<HistoryWriter>(c.head.tips, state_.tree(), state_.epoch(), c.head.start, repo_.get());
+        writer_ = std::make_unique<HistoryWriter>(c.head.tips, state_.tree(), state_.epoch(), c.head.start,
+                                                  repo_.get());
         for (const auto &[seq, id] : c.head.bases)
             writer_->remember(seq, id);
         start_.checkpoint.clear();
@@ -188,7 +189,8 @@ void Committer::publish()
     last_publish_us_ = now_us();
     unsent_.trim(sent_);
     if (last_publish_us_ - last_checkpoint_us_ >= kCheckpointEvery ||
-        at_.offset - checkpoint_at_.offset >= std::min<std::uint64_t>(kCheckpointBytes, journal_.capacity() / 4))
+        at_.offset - checkpoint_at_.offset >=
+            std::min<std::uint64_t>(kCheckpointBytes, journal_.capacity() / 4))
         checkpoint();
     if (packs_.wants_epoch())
         epoch_wanted = true;
@@ -288,7 +290,10 @@ void Committer::drop_old_epochs()
         const PackStore::Stats s = packs_.stats();
         if (s.oldest_epoch + 1 >= s.current_epoch)
             return;
-        const EpochBoundary *next = epochs_->find(s.oldest_epoch + 1);
+        // An epoch without commits has no boundary: the next one's stands for it.
+        const EpochBoundary *next = nullptr;
+        for (std::uint32_t e = s.oldest_epoch + 1; !next && e <= s.current_epoch; ++e)
+            next = epochs_->find(e);
         if (!next)
             return;
         std::string shallow;

@@ -37,8 +37,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 enum Type : std::uint32_t {
-    kDirectory = 1, kRead = 2, kGetPerms = 3, kWatch = 4, kStart = 6, kEnd = 7, kWrite = 11, kMkdir = 12, kRm = 13,
-    kSetPerms = 14, kEvent = 15, kError = 16,
+    kDirectory = 1,
+    kRead = 2,
+    kGetPerms = 3,
+    kWatch = 4,
+    kStart = 6,
+    kEnd = 7,
+    kWrite = 11,
+    kMkdir = 12,
+    kRm = 13,
+    kSetPerms = 14,
+    kEvent = 15,
+    kError = 16,
 };
 constexpr std::size_t kHeader = 16;
 
@@ -106,27 +116,50 @@ std::vector<Node> guest_nodes(unsigned domid)
 {
     const std::string d = fmt::format("/local/domain/{}", domid), id = std::to_string(domid);
     const std::string vm = fmt::format("/vm/00000000-0000-0000-0000-{:012}", domid);
-    std::vector<Node> out{
-        {d + "/vm", vm}, {d + "/name", "guest-" + id}, {d + "/domid", id},
-        {d + "/cpu/0/availability", "online"}, {d + "/cpu/1/availability", "online"},
-        {d + "/memory/static-max", "1048576"}, {d + "/memory/target", "1048577"}, {d + "/memory/videoram", "-1"},
-        {d + "/control/shutdown", ""}, {d + "/control/feature-poweroff", "1"}, {d + "/control/feature-reboot", "1"},
-        {d + "/control/feature-suspend", ""}, {d + "/data/updated", "1"},
-        {d + "/console/backend", "/local/domain/0/backend/console/" + id + "/0"}, {d + "/console/backend-id", "0"},
-        {d + "/console/limit", "1048576"}, {d + "/console/type", "xenconsoled"}, {d + "/console/output", "pty"},
-        {d + "/console/port", "2"}, {d + "/console/ring-ref", "1044476"},
-        {d + "/store/port", "1"}, {d + "/store/ring-ref", "1044477"},
-        {vm + "/name", "guest-" + id}, {vm + "/uuid", vm.substr(4)}, {vm + "/start_time", "1700000000.00"}};
+    std::vector<Node> out{{d + "/vm", vm},
+                          {d + "/name", "guest-" + id},
+                          {d + "/domid", id},
+                          {d + "/cpu/0/availability", "online"},
+                          {d + "/cpu/1/availability", "online"},
+                          {d + "/memory/static-max", "1048576"},
+                          {d + "/memory/target", "1048577"},
+                          {d + "/memory/videoram", "-1"},
+                          {d + "/control/shutdown", ""},
+                          {d + "/control/feature-poweroff", "1"},
+                          {d + "/control/feature-reboot", "1"},
+                          {d + "/control/feature-suspend", ""},
+                          {d + "/data/updated", "1"},
+                          {d + "/console/backend", "/local/domain/0/backend/console/" + id + "/0"},
+                          {d + "/console/backend-id", "0"},
+                          {d + "/console/limit", "1048576"},
+                          {d + "/console/type", "xenconsoled"},
+                          {d + "/console/output", "pty"},
+                          {d + "/console/port", "2"},
+                          {d + "/console/ring-ref", "1044476"},
+                          {d + "/store/port", "1"},
+                          {d + "/store/ring-ref", "1044477"},
+                          {vm + "/name", "guest-" + id},
+                          {vm + "/uuid", vm.substr(4)},
+                          {vm + "/start_time", "1700000000.00"}};
     for (const auto &[kind, number] : {std::pair<std::string, std::string>{"vbd", "51712"}, {"vif", "0"}}) {
         const std::string front = d + "/device/" + kind + "/" + number;
         const std::string back = "/local/domain/0/backend/" + kind + "/" + id + "/" + number;
-        for (const auto &[leaf, value] : std::vector<std::pair<std::string, std::string>>{
-                 {"backend", back}, {"backend-id", "0"}, {"state", "4"}, {"handle", number}, {"ring-ref", "8"},
-                 {"event-channel", "12"}, {"protocol", "x86_64-abi"}})
+        for (const auto &[leaf, value] :
+             std::vector<std::pair<std::string, std::string>>{{"backend", back},
+                                                              {"backend-id", "0"},
+                                                              {"state", "4"},
+                                                              {"handle", number},
+                                                              {"ring-ref", "8"},
+                                                              {"event-channel", "12"},
+                                                              {"protocol", "x86_64-abi"}})
             out.push_back({front + "/" + leaf, value});
-        for (const auto &[leaf, value] : std::vector<std::pair<std::string, std::string>>{
-                 {"frontend", front}, {"frontend-id", id}, {"online", "1"}, {"state", "4"}, {"hotplug-status", "connected"},
-                 {"params", "/dev/vg/guest-" + id}})
+        for (const auto &[leaf, value] :
+             std::vector<std::pair<std::string, std::string>>{{"frontend", front},
+                                                              {"frontend-id", id},
+                                                              {"online", "1"},
+                                                              {"state", "4"},
+                                                              {"hotplug-status", "connected"},
+                                                              {"params", "/dev/vg/guest-" + id}})
             out.push_back({back + "/" + leaf, value});
     }
     return out;
@@ -279,20 +312,29 @@ public:
     {
         const double rate = static_cast<double>(latency_.count()) / seconds_;
         if (s_.json) {
-            const nlohmann::json j{{"workload", s_.workload}, {"connections", s_.connections}, {"guests", s_.guests},
-                                   {"depth", s_.depth}, {"seconds", seconds_}, {"operations", latency_.count()},
-                                   {"per_second", rate}, {"conflicts", conflicts_}, {"errors", errors_},
-                                   {"p50_us", latency_.quantile_us(0.5)}, {"p90_us", latency_.quantile_us(0.9)},
-                                   {"p99_us", latency_.quantile_us(0.99)}, {"p999_us", latency_.quantile_us(0.999)},
+            const nlohmann::json j{{"workload", s_.workload},
+                                   {"connections", s_.connections},
+                                   {"guests", s_.guests},
+                                   {"depth", s_.depth},
+                                   {"seconds", seconds_},
+                                   {"operations", latency_.count()},
+                                   {"per_second", rate},
+                                   {"conflicts", conflicts_},
+                                   {"errors", errors_},
+                                   {"p50_us", latency_.quantile_us(0.5)},
+                                   {"p90_us", latency_.quantile_us(0.9)},
+                                   {"p99_us", latency_.quantile_us(0.99)},
+                                   {"p999_us", latency_.quantile_us(0.999)},
                                    {"max_us", latency_.max_us()}};
             fmt::print("{}\n", j.dump());
             return;
         }
-        fmt::print("{} {} connections depth {} guests {}: {:.0f}/s; us: p50 {:.1f} p90 {:.1f} p99 {:.1f} p99.9 {:.1f} "
+        fmt::print("{} {} connections depth {} guests {}: {:.0f}/s; us: p50 {:.1f} p90 {:.1f} p99 {:.1f} "
+                   "p99.9 {:.1f} "
                    "max {:.1f}; {} operations, {} conflicts, {} errors\n",
                    s_.workload, s_.connections, s_.depth, s_.guests, rate, latency_.quantile_us(0.5),
-                   latency_.quantile_us(0.9), latency_.quantile_us(0.99), latency_.quantile_us(0.999), latency_.max_us(),
-                   latency_.count(), conflicts_, errors_);
+                   latency_.quantile_us(0.9), latency_.quantile_us(0.99), latency_.quantile_us(0.999),
+                   latency_.max_us(), latency_.count(), conflicts_, errors_);
     }
 
 private:
@@ -303,14 +345,16 @@ private:
         const auto answer = [&] {
             for (;;) {
                 std::uint32_t h[4];
-                while (c.in.size() < kHeader || (std::memcpy(h, c.in.data(), kHeader), c.in.size() < kHeader + h[3]))
+                while (c.in.size() < kHeader ||
+                       (std::memcpy(h, c.in.data(), kHeader), c.in.size() < kHeader + h[3]))
                     if (!c.fill())
                         ::usleep(50);
                 c.in.erase(0, kHeader + h[3]);
                 if (h[0] == kEvent)
                     continue;
                 if (h[0] == kError)
-                    throw std::runtime_error("the daemon refuses the guests' nodes; are its quotas too small?");
+                    throw std::runtime_error(
+                        "the daemon refuses the guests' nodes; are its quotas too small?");
                 c.sent.pop_front();
                 return;
             }
@@ -358,7 +402,9 @@ private:
     std::string draw_request(Client &c)
     {
         const auto any = [&](const auto &of) -> const auto & { return of[c.draw(of.size())]; };
-        const auto write = [&] { return message(kWrite, 0, {any(states_)}, std::string(1, static_cast<char>('1' + c.draw(6)))); };
+        const auto write = [&] {
+            return message(kWrite, 0, {any(states_)}, std::string(1, static_cast<char>('1' + c.draw(6))));
+        };
         if (s_.workload == "read")
             return message(kRead, 0, {any(nodes_).path});
         if (s_.workload == "write")
@@ -447,11 +493,12 @@ private:
             c.script.push_back(message(kMkdir, 0, {d}));
             c.script.push_back(message(kSetPerms, 0, {d, "n0", "r0"}));
         }
-        for (const char *leaf : {"backend", "backend-id", "state", "virtual-device", "device-type", "ring-ref",
-                                 "event-channel", "protocol", "feature-a", "feature-b", "feature-c", "feature-d"})
+        for (const char *leaf :
+             {"backend", "backend-id", "state", "virtual-device", "device-type", "ring-ref", "event-channel",
+              "protocol", "feature-a", "feature-b", "feature-c", "feature-d"})
             c.script.push_back(message(kWrite, 0, {front + "/" + leaf}, "1"));
-        for (const char *leaf : {"frontend", "frontend-id", "online", "state", "params", "type", "mode", "dev", "bootable",
-                                 "removable", "discard-enable", "hotplug-status"})
+        for (const char *leaf : {"frontend", "frontend-id", "online", "state", "params", "type", "mode",
+                                 "dev", "bootable", "removable", "discard-enable", "hotplug-status"})
             c.script.push_back(message(kWrite, 0, {back + "/" + leaf}, "1"));
         c.next = c.answered = 0;
         c.removing = false;

@@ -24,9 +24,6 @@ private:
 
 using BytesRef = Ref<const Bytes>;
 
-inline std::string_view view(const BytesRef &b) noexcept
-{
-    return b ? b->view() : std::string_view();
-}
+inline std::string_view view(const BytesRef &b) noexcept { return b ? b->view() : std::string_view(); }
 
 } // namespace xsgit

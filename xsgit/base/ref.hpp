@@ -49,10 +49,8 @@ public:
     Ref(const Ref &o) noexcept : Ref(o.p_) {}
     Ref(Ref &&o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
     template <class U>
-        requires(!__is_same(U, T))
-    Ref(const Ref<U> &o) noexcept : Ref(o.get())
-    {
-    }
+    requires(!__is_same(U, T)) Ref(const Ref<U> &o)
+    noexcept : Ref(o.get()) {}
     Ref &operator=(Ref o) noexcept
     {
         std::swap(p_, o.p_);

@@ -19,8 +19,22 @@ namespace xsgit {
 
 /// Errors a client can see. The order is libxenstore's table (xs_wire.h).
 enum class Error : std::uint8_t {
-    Einval, Eacces, Eexist, Eisdir, Enoent, Enomem, Enospc, Eio,
-    Enotempty, Enosys, Erofs, Ebusy, Eagain, Eisconn, E2big, Eperm,
+    Einval,
+    Eacces,
+    Eexist,
+    Eisdir,
+    Enoent,
+    Enomem,
+    Enospc,
+    Eio,
+    Enotempty,
+    Enosys,
+    Erofs,
+    Ebusy,
+    Eagain,
+    Eisconn,
+    E2big,
+    Eperm,
 };
 
 /// The name on the wire, without NUL ("ENOENT"). Static lifetime.

@@ -6,11 +6,9 @@
 #include <cstdint>
 #include <cstring>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::size_t kMaxCopy = 0xffff;
 constexpr std::size_t kMaxInsert = 127;
@@ -54,8 +52,7 @@ std::size_t common_suffix(const char *a, const char *b, std::size_t n) noexcept
     return i;
 }
 
-class DeltaWriter
-{
+class DeltaWriter {
 public:
     DeltaWriter(std::string &out, std::size_t limit) : out_(out), limit_(limit) { out_.clear(); }
 

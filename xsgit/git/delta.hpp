@@ -10,8 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit
-{
+namespace xsgit {
 
 /// Replaces `out` by the delta from `base` to `target`. False (and `out` is of no use) if it would be
 /// longer than `limit` bytes. No allocation once `out` has grown.

@@ -9,8 +9,7 @@
 #include <unistd.h>
 #include <utility>
 
-namespace xsgit
-{
+namespace xsgit {
 
 FileMap::FileMap(FileMap &&o) noexcept : bytes_(std::exchange(o.bytes_, {})) {}
 
@@ -31,8 +30,7 @@ std::optional<FileMap> FileMap::open(int dir, const std::string &name)
     const int fd = openat(dir, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT)
         return std::nullopt;
-    struct stat st {
-    };
+    struct stat st {};
     void *at = MAP_FAILED;
     int error = 0;
     if (fd < 0 || fstat(fd, &st) != 0)

@@ -6,11 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit
-{
+namespace xsgit {
 
-class FileMap
-{
+class FileMap {
 public:
     FileMap() = default;
     FileMap(FileMap &&o) noexcept;

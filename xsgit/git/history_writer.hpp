@@ -18,7 +18,7 @@ namespace xsgit {
 
 /// The ends of the branches that we write.
 struct Tips {
-    std::uint64_t seq = 0;  // of main; 0: no commit yet
+    std::uint64_t seq = 0; // of main; 0: no commit yet
     Oid main;
     Oid main_tree;
     std::uint64_t conflicts_number = 0;

@@ -7,11 +7,9 @@
 #include <git2.h>
 #include <stdexcept>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 int digit_value(char c) noexcept
 {

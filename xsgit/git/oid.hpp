@@ -11,8 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit
-{
+namespace xsgit {
 
 struct Oid {
     std::array<std::uint8_t, 20> bytes{};

@@ -6,11 +6,9 @@
 #include <cstring>
 #include <random>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::size_t kFirstSlots = 1024;
 constexpr std::size_t kKeepSlots = std::size_t{1} << 19; // 4 MiB

@@ -11,11 +11,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
-class OidTable
-{
+class OidTable {
 public:
     static constexpr std::uint32_t kNone = ~std::uint32_t{0};
 

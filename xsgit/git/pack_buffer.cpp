@@ -9,11 +9,9 @@
 #include <atomic>
 #include <cassert>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::size_t kKeepBytes = std::size_t{16} << 20; // a burst's memory is given back
 constexpr std::size_t kTooSmallForDelta = 32;

@@ -13,8 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
 /// Where an object stands: which pack buffer (serial number, process-wide), at what offset,
 /// and how many deltas deep. `pack` 0 means nowhere.
@@ -33,8 +32,7 @@ struct FinishedPack {
     std::uint32_t objects = 0;
 };
 
-class PackBuffer
-{
+class PackBuffer {
 public:
     explicit PackBuffer();
 

@@ -14,11 +14,9 @@
 #include <unistd.h>
 #include <utility>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::string_view kTemporary = "xsgit_tmp_";
 constexpr std::uint64_t kPage = 4096;
@@ -240,8 +238,7 @@ PackDir::Names PackDir::list() const
 {
     Names names;
     for_each_name(path_, [&](const char *file) {
-        struct stat st {
-        };
+        struct stat st {};
         if (!std::string_view(file).starts_with(kTemporary) &&
             fstatat(fd(), file, &st, AT_SYMLINK_NOFOLLOW) == 0)
             names.emplace(file, disk_bytes(static_cast<std::uint64_t>(st.st_size)));
@@ -255,8 +252,7 @@ std::uint64_t PackDir::loose_bytes() const
     for (unsigned i = 0; i < 256; ++i) {
         const std::string path = fmt::format("{}/{:02x}", objects_, i);
         for_each_name(path, [&](const char *file) {
-            struct stat st {
-            };
+            struct stat st {};
             if (lstat((path + '/' + file).c_str(), &st) == 0)
                 bytes += disk_bytes(static_cast<std::uint64_t>(st.st_size));
         });

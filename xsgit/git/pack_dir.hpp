@@ -18,12 +18,10 @@
 #include <string_view>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
 /// Owned file descriptor.
-class Fd
-{
+class Fd {
 public:
     explicit Fd(int fd = -1) noexcept : fd_(fd) {}
     Fd(Fd &&o) noexcept : fd_(o.fd_) { o.fd_ = -1; }
@@ -36,8 +34,7 @@ private:
 };
 
 /// A file that is being written; unlinked by the destructor unless it was renamed.
-class TempFile
-{
+class TempFile {
 public:
     TempFile(int dir, std::string name);
     TempFile(TempFile &&o) noexcept;
@@ -64,8 +61,7 @@ struct PackMark {
     static std::optional<PackMark> parse(std::string_view text);
 };
 
-class PackDir
-{
+class PackDir {
 public:
     struct Found {
         std::string name; // 40 digits

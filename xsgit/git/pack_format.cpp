@@ -4,11 +4,9 @@
 #include <cstring>
 #include <zlib.h>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::size_t kMaxBlock = 65535;
 constexpr std::size_t kBlockHead = 5;

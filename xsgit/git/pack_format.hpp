@@ -16,8 +16,7 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit
-{
+namespace xsgit {
 
 inline constexpr std::size_t kPackHeaderSize = 12;
 inline constexpr std::size_t kPackTrailerSize = 20;

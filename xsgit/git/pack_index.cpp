@@ -8,11 +8,9 @@
 #include <bit>
 #include <cstring>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 struct SortKey {
     std::uint64_t prefix; // first eight bytes of the id, so that order is numeric

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
 inline constexpr std::size_t kIndexHeaderSize = 8 + 256 * 4;
 

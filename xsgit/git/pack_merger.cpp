@@ -10,16 +10,13 @@
 #include <cassert>
 #include <zlib.h>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::size_t kChunk = std::size_t{128} << 10;
 
-class Merger
-{
+class Merger {
 public:
     Merger(const std::vector<PackReader> &inputs, const std::function<void(std::string_view)> &write)
         : inputs_(inputs), write_(write)

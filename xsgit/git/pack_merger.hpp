@@ -15,8 +15,7 @@
 #include <string_view>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
 struct MergedPack {
     std::string name;

@@ -8,8 +8,7 @@
 #include <cstring>
 #include <limits>
 
-namespace xsgit
-{
+namespace xsgit {
 
 PackReader::State PackReader::open(int dir, const std::string &name)
 {

@@ -8,11 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
-class PackReader
-{
+class PackReader {
 public:
     static constexpr std::uint32_t kNone = ~std::uint32_t{0};
     enum class State { Good, Gone, Damaged };

@@ -4,11 +4,9 @@
 #include <algorithm>
 #include <cassert>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::uint64_t kMaxMergeBytes = std::uint64_t{1} << 30; // a pack stays well below 2 GiB
 constexpr std::size_t kMaxMergePacks = 512;

@@ -10,11 +10,9 @@
 #include <string>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
-class PackSet
-{
+class PackSet {
 public:
     struct Pack {
         PackMark mark;

@@ -16,11 +16,9 @@
 #include <system_error>
 #include <utility>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::int64_t kRescanUs = 3'000'000;
 constexpr std::int64_t kNoRoomPauseUs = 1'000'000;

@@ -21,11 +21,9 @@
 #include <string>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
-class PackStore
-{
+class PackStore {
 public:
     struct Limits {
         std::uint64_t bytes = 0;            // all packs together, merges' copies included; 0: none

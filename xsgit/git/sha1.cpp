@@ -5,8 +5,7 @@
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-namespace xsgit
-{
+namespace xsgit {
 
 Sha1::Sha1() noexcept { SHA1_Init(&state_); }
 

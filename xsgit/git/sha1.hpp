@@ -8,11 +8,9 @@
 #include <openssl/sha.h>
 #include <string_view>
 
-namespace xsgit
-{
+namespace xsgit {
 
-class Sha1
-{
+class Sha1 {
 public:
     Sha1() noexcept;
     void update(std::string_view bytes) noexcept;

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace xsgit
-{
+namespace xsgit {
 
 TreeKin::Candidates TreeKin::find(std::string_view tree) const
 {

@@ -13,11 +13,9 @@
 #include <string_view>
 #include <unordered_map>
 
-namespace xsgit
-{
+namespace xsgit {
 
-class TreeKin
-{
+class TreeKin {
 public:
     static constexpr std::size_t kKeys = 3;
     static constexpr std::uint32_t kNone = ~std::uint32_t{0};

@@ -6,11 +6,9 @@
 #include <cstdio>
 #include <fcntl.h>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 void write_file(const std::string &path, std::string_view data)
 {

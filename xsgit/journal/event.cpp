@@ -7,13 +7,11 @@
 #include <cstring>
 #include <xxhash.h>
 
-namespace xsgit
-{
+namespace xsgit {
 
 static_assert(std::endian::native == std::endian::little, "records are mapped as they are");
 
-namespace
-{
+namespace {
 
 constexpr std::size_t kChecked = 16; // first byte under the checksum
 

@@ -24,8 +24,7 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit
-{
+namespace xsgit {
 
 inline constexpr std::uint32_t kRecordVersion = 1;
 inline constexpr std::size_t kRecordHeader = 72;

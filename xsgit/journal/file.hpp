@@ -8,11 +8,9 @@
 #include <unistd.h>
 #include <utility>
 
-namespace xsgit
-{
+namespace xsgit {
 
-class Fd
-{
+class Fd {
 public:
     explicit Fd(int fd) noexcept : fd_(fd) {}
     Fd(Fd &&o) noexcept : fd_(std::exchange(o.fd_, -1)) {}
@@ -30,8 +28,7 @@ private:
 };
 
 /// Unlinks a file at the end of a scope, whether it is there or not.
-class UnlinkLater
-{
+class UnlinkLater {
 public:
     explicit UnlinkLater(const std::string &path) : path_(path) {}
     UnlinkLater(const UnlinkLater &) = delete;

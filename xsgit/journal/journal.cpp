@@ -9,11 +9,9 @@
 #include <cstring>
 #include <fmt/format.h>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 /// A record's length is at most kRecordMax, so that this is none.
 constexpr std::uint32_t kWrap = ~std::uint32_t{0};

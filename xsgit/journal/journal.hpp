@@ -23,8 +23,7 @@
 #include <string>
 #include <vector>
 
-namespace xsgit
-{
+namespace xsgit {
 
 struct JournalDamaged : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -36,8 +35,7 @@ struct JournalOvertaken : JournalDamaged {
     using JournalDamaged::JournalDamaged;
 };
 
-class Journal
-{
+class Journal {
 public:
     using Position = JournalPosition;
 

@@ -10,11 +10,9 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr char kMagic[] = "xsgitjnl";
 
@@ -58,8 +56,7 @@ const char *bad_positions(JournalPosition tail, JournalPosition head, JournalPos
 } // namespace
 
 /// Owns a mapping until a Journal does.
-class Journal::Mapping
-{
+class Journal::Mapping {
 public:
     Mapping(int fd, std::size_t size, bool read_only) noexcept
         : at_(::mmap(nullptr, size, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)),

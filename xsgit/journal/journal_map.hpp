@@ -7,8 +7,7 @@
 #include <atomic>
 #include <cstddef>
 
-namespace xsgit
-{
+namespace xsgit {
 
 inline constexpr std::size_t kJournalHeader = 4096;
 inline constexpr std::size_t kJournalMin = 1u << 20;

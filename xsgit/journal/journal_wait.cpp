@@ -10,11 +10,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::int64_t kPollUs = 2000;
 

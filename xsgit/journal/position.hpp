@@ -6,8 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace xsgit
-{
+namespace xsgit {
 
 struct JournalPosition {
     std::uint64_t offset = 0; // only grows; place in the ring = offset % capacity
@@ -18,8 +17,7 @@ struct JournalPosition {
 /// Two copies, and a word that says which one is valid: odd or even `turn`. The writer fills
 /// the other copy, then moves `turn`. One writer at a time, any number of readers. All zero is
 /// a valid cell: {0, 0}. 40 bytes, the layout is part of the journal's format.
-class PositionCell
-{
+class PositionCell {
 public:
     JournalPosition load() const noexcept
     {

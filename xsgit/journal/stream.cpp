@@ -10,13 +10,11 @@
 #include <utility>
 #include <xxhash.h>
 
-namespace xsgit
-{
+namespace xsgit {
 
 static_assert(std::endian::native == std::endian::little, "the stream's flags say little-endian");
 
-namespace
-{
+namespace {
 
 constexpr std::string_view kMagic = "xenstore";
 constexpr std::size_t kStreamHeader = 16;

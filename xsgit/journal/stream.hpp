@@ -15,16 +15,14 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit
-{
+namespace xsgit {
 
 struct StreamDamaged : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
 /// Builds one record body: plain little-endian integers and bytes.
-class StreamWriter
-{
+class StreamWriter {
 public:
     StreamWriter();
     /// Begins a record; ends the one before. `type` is not 0. Everything below needs a
@@ -47,8 +45,7 @@ private:
 };
 
 /// One record of a stream, read in order. Reading past its end throws StreamDamaged.
-class RecordReader
-{
+class RecordReader {
 public:
     RecordReader(std::uint32_t type, std::string_view body) : type_(type), rest_(body) {}
     std::uint32_t type() const noexcept { return type_; }
@@ -65,8 +62,7 @@ private:
     std::string_view rest_;
 };
 
-class StreamReader
-{
+class StreamReader {
 public:
     /// Checks header and, with `checksum`, the trailer. Throws StreamDamaged. `data` must
     /// outlive this and the records. Without `checksum` what follows END is ignored.

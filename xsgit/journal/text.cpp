@@ -9,11 +9,9 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-namespace xsgit
-{
+namespace xsgit {
 
-namespace
-{
+namespace {
 
 constexpr std::array<std::string_view, 27> kRequests = {"CONTROL",
                                                         "DIRECTORY",

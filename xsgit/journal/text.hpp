@@ -7,8 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace xsgit
-{
+namespace xsgit {
 
 /// "start", "request", …; "invalid" for a value that is none.
 std::string_view kind_name(EventKind k) noexcept;

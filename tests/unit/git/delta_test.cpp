@@ -6,8 +6,7 @@
 
 using namespace xsgit;
 
-namespace
-{
+namespace {
 
 std::string random_bytes(std::mt19937 &random, std::size_t n)
 {

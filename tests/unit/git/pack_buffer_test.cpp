@@ -9,8 +9,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 Placement put_blob(PackBuffer &pack, std::string_view content)
 {

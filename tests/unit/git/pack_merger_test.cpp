@@ -12,8 +12,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 /// Packs on disk that are merged into another repository.
 struct Bench {

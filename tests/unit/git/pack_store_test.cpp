@@ -11,8 +11,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 constexpr std::uint64_t kNoLimit = 0;
 constexpr std::int64_t kSecond = 1'000'000;

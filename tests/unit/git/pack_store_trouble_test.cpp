@@ -15,8 +15,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
 

@@ -10,8 +10,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 std::string checkpoint(std::uint64_t n)
 {

@@ -7,8 +7,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 std::vector<std::byte> encode(const Event &e)
 {

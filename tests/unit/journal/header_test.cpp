@@ -6,8 +6,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 /// A journal with freed records and 20 kept ones.
 std::string make(const std::string &path)

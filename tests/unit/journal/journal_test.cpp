@@ -10,8 +10,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 /// Reads everything from `p`; the numbers and bytes must be those of the samples.
 void read_all(const Journal &j, Journal::Position &p)

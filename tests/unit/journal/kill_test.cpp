@@ -11,8 +11,7 @@
 using namespace xsgit;
 using namespace xsgit::test;
 
-namespace
-{
+namespace {
 
 /// The state as a process finds it that starts now. Throws where something is not whole.
 struct Found {

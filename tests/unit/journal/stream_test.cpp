@@ -8,8 +8,7 @@
 using namespace xsgit;
 using namespace std::string_literals;
 
-namespace
-{
+namespace {
 
 constexpr std::uint32_t kOurs = 0x78730001;
 

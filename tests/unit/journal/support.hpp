@@ -23,14 +23,12 @@
 #endif
 #endif
 
-namespace xsgit::test
-{
+namespace xsgit::test {
 
 inline constexpr std::size_t kRing = 1u << 20;
 inline constexpr std::size_t kHeaderPage = 4096;
 
-class TempDir
-{
+class TempDir {
 public:
     TempDir()
     {

@@ -4,8 +4,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
-namespace xsgit::test
-{
+namespace xsgit::test {
 
 SampleHistory::SampleHistory(unsigned guests, std::uint64_t seed) : random_(seed)
 {

@@ -12,11 +12,9 @@
 #include <string>
 #include <vector>
 
-namespace xsgit::test
-{
+namespace xsgit::test {
 
-class SampleHistory
-{
+class SampleHistory {
 public:
     explicit SampleHistory(unsigned guests, std::uint64_t seed = 1);
 

@@ -9,8 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace xsgit::test
-{
+namespace xsgit::test {
 
 namespace fs = std::filesystem;
 

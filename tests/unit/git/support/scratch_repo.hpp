@@ -8,12 +8,10 @@
 #include <string_view>
 #include <vector>
 
-namespace xsgit::test
-{
+namespace xsgit::test {
 
 /// A directory that goes with the object. On /dev/shm if there is one.
-class ScratchDir
-{
+class ScratchDir {
 public:
     ScratchDir();
     explicit ScratchDir(const std::string &below);
@@ -38,8 +36,7 @@ bool exists(const std::string &path);
 /// Names in a directory that end in `suffix`.
 std::vector<std::string> names_in(const std::string &dir, std::string_view suffix = {});
 
-class ScratchRepo
-{
+class ScratchRepo {
 public:
     ScratchRepo();
     explicit ScratchRepo(const std::string &below);
