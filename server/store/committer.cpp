@@ -14,7 +14,7 @@ constexpr std::int64_t kPublishSpacing = 20'000;     // us, when the journal is 
 constexpr std::int64_t kPublishAtLeast = 50'000;     // us, under load
 constexpr std::int64_t kFoldSlice = 5'000;           // us between looks at the clock's deadlines
 constexpr std::int64_t kCheckpointEvery = 1'000'000; // us
-constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal
+constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal; a quarter of a small one
 constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory, and packs that merge well
 constexpr int kStopTries = 50;                       // for room, of 100 ms each, when stopping
 constexpr std::size_t kTrimBytes = 8u << 20;         // unsent outputs kept between publishes
@@ -146,6 +146,10 @@ bool Committer::fold_some()
 void Committer::pause()
 {
     if (state_.event_number() == published_event_) {
+        // The journal is freed behind the older of two checkpoints. Were it full now, no event could come that
+        // makes another one due: the daemon would wait for room for ever.
+        if (journal_.bytes_used() > journal_.capacity() / 2 && checkpoint_old_at_.offset < at_.offset)
+            return checkpoint();
         const bool checkpoint_due = state_.event_number() != checkpointed_event_;
         journal_.wait(at_, checkpoint_due ? 200'000 : 1'000'000);
         if (checkpoint_due && now_us() - last_checkpoint_us_ >= kCheckpointEvery &&
@@ -184,7 +188,7 @@ void Committer::publish()
     last_publish_us_ = now_us();
     unsent_.trim(sent_);
     if (last_publish_us_ - last_checkpoint_us_ >= kCheckpointEvery ||
-        at_.offset - checkpoint_at_.offset >= kCheckpointBytes)
+        at_.offset - checkpoint_at_.offset >= std::min<std::uint64_t>(kCheckpointBytes, journal_.capacity() / 4))
         checkpoint();
     if (packs_.wants_epoch())
         epoch_wanted = true;
@@ -233,11 +237,18 @@ void Committer::no_room(const std::string &what)
 
 void Committer::put_back(const std::string &ref, const Oid &ours, const Oid &last)
 {
-    const auto there = repo_->read_ref(ref);
+    std::optional<Oid> there;
+    try {
+        there = repo_->read_ref(ref);
+    } catch (const GitError &e) {
+        report_(ref + " cannot be read: put back (" + e.what() + ")");
+        ::unlink((paths_.repo + "/" + ref).c_str());
+    }
     if (there && *there != last && *there != ours && !last.is_null()) {
         const std::string name =
             "refs/heads/rescued/" + ref.substr(ref.rfind('/') + 1) + "-" + there->hex().substr(0, 12);
-        repo_->write_ref(name, *there);
+        if (repo_->exists(*there)) // else there is nothing to keep
+            repo_->write_ref(name, *there);
         report_(ref + " was moved by somebody to " + there->hex() + ": put back; theirs is " + name);
     }
     if (!there || *there != ours)

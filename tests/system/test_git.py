@@ -109,7 +109,7 @@ def bisect():
             c.write("/bisect/state", "bad")
     git.settle(d)
     work = clone("bisect")
-    git.run(work, "bisect", "start", "-q", "origin/main", good)
+    git.run(work, "bisect", "start", "origin/main", good)
     git.run(work, "bisect", "run", "grep", "-q", "good", "bisect/state")
     found = git.run(work, "show", "-s", "--format=%s", "refs/bisect/bad").strip()
     check(found.startswith("write /bisect/state"), "git bisect run finds the write", found)
@@ -121,7 +121,7 @@ def under_load():
     git.settle(d)
     before = len(git.commits(d.repo))
     begin = time.monotonic()
-    traffic = Traffic(d)
+    traffic = Traffic(d, pause=0.01)
     try:
         time.sleep(0.5)
         problems = {}

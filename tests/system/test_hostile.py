@@ -14,7 +14,9 @@ from lib import daemon, harness
 from lib.harness import check, equal
 from lib.wire import ERROR, EVENT, NAMES, Client, Closed, XsError, pack
 
-MEMORY_KIB = 96 * 1024  # what one misbehaving client may cost at most
+# What a few misbehaving clients may cost together: buffers of a few MiB each in two threads, and the
+# journal and the history of what they do.
+MEMORY_KIB = 192 * 1024
 
 
 @functools.cache
@@ -222,14 +224,22 @@ def idle_connections():
         equal(len(c.directory_all("/idle")), 2000, "and what they wrote is there")
 
 
-def descriptors():
-    return len(os.listdir(f"/proc/{server().server_pid()}/fd"))
+def sockets():
+    """Open sockets of the daemon. (It opens packs as it needs them: those do not count.)"""
+    count = 0
+    directory = f"/proc/{server().server_pid()}/fd"
+    for fd in os.listdir(directory):
+        try:
+            count += os.readlink(f"{directory}/{fd}").startswith("socket:")
+        except FileNotFoundError:
+            pass
+    return count
 
 
 def connection_flood():
     d = server()
     others_are_served("before a flood", 10)
-    before = descriptors()
+    before = sockets()
     for round_ in range(3000):
         c = d.client()
         kind = round_ % 4
@@ -242,8 +252,8 @@ def connection_flood():
             c.send_bytes(b"\x02\0\0")
         c.close()
     others_are_served("after 3000 short connections")
-    daemon.wait_for(lambda: descriptors() <= before + 2, "the daemon to close what clients closed", timeout=60)
-    harness.ok("no descriptor is left over")
+    daemon.wait_for(lambda: sockets() <= before, "the daemon to close what clients closed", timeout=60)
+    harness.ok("no socket is left over")
 
 
 def limits_of_one_client():

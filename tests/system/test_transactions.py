@@ -160,8 +160,8 @@ def moved_and_unmoved_head():
     check(counts["OK"] > 50 and counts["EAGAIN"] > 20, "both outcomes were met often", counts)
     with moved.client() as c1, unmoved.client() as c2:
         equal(walk(c1, "/head"), walk(c2, "/head"), "both stores hold the same")
-    git.settle(moved)
-    git.settle(unmoved)
+    git.settle(moved, "end")
+    git.settle(unmoved, "end")
     equal(git.rev(moved.repo, "main:head"), git.rev(unmoved.repo, "main:head"), "git sees the same tree")
     equal(git.rev(moved.repo, "main^{tree}"), git.rev(unmoved.repo, "main^{tree}"), "down to the id of the whole tree")
 

@@ -193,6 +193,11 @@ class Daemon:
                     return int(line.split()[1])
         return 0
 
+    def can_describe(self):
+        """Does this build know --describe?"""
+        p = subprocess.run([self.binary, "--help"], capture_output=True, timeout=HANG)
+        return b"--describe" in p.stdout
+
     def describe(self):
         """What a daemon that started now would recover from the repository, as text."""
         if self.alive():

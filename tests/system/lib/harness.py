@@ -53,6 +53,14 @@ def on_exit(function):
     _cleanups.append(function)
 
 
+def run_cleanups():
+    while _cleanups:
+        try:
+            _cleanups.pop()()
+        except Exception:
+            traceback.print_exc()
+
+
 def temporary(name="t"):
     """A directory on tmpfs that goes away at the end (unless --keep)."""
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
@@ -91,10 +99,6 @@ def main(*tests, peer=False):
             except Exception:  # a test that ends early has failed
                 fail(t.__name__.replace("_", " "), "\n" + traceback.format_exc())
     finally:
-        for c in reversed(_cleanups):
-            try:
-                c()
-            except Exception:
-                traceback.print_exc()
+        run_cleanups()
     print(f"{passed} passed, {failed} failed", flush=True)
     sys.exit(1 if failed or not passed else 0)

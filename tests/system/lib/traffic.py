@@ -25,10 +25,12 @@ def guest_nodes(domid, generation=0):
 class Traffic:
     """Threads that create guests in transactions, change their states, and remove them again."""
 
-    def __init__(self, daemon, threads=2, first=1, guests=20):
+    def __init__(self, daemon, threads=2, first=100, guests=20, pause=0.0):
         self.daemon = daemon
+        self.pause = pause  # seconds, after each step in the life of a guest
         self.stopping = threading.Event()
         self.operations = [0] * threads  # acknowledged writes, removals and commits
+        self.conflicts = [0] * threads
         self.problems = []
         self.threads = [threading.Thread(target=self.guard, args=(i, first + i * guests, guests), daemon=True)
                         for i in range(threads)]
@@ -48,21 +50,15 @@ class Traffic:
             while not self.stopping.is_set():
                 generation += 1
                 domid = first + generation % guests
-                tx = c.start()
-                for path, value in guest_nodes(domid, generation).items():
-                    c.write(path, value, tx)
-                try:
-                    c.end(tx)
-                except XsError as e:
-                    if e.name != "EAGAIN":
-                        raise
-                    continue
+                while not self.create(c, domid, generation):
+                    self.conflicts[i] += 1
                 self.operations[i] += 1
                 for state in ("2", "3", "4"):
                     for path in (f"/local/domain/{domid}/device/vbd/51712/state",
                                  f"/local/domain/0/backend/vbd/{domid}/51712/state"):
                         c.write(path, state)
                         self.operations[i] += 1
+                    self.stopping.wait(self.pause)
                 if generation >= 5:
                     old = first + (generation - 4) % guests
                     for path in (f"/local/domain/{old}", f"/vm/{old}-{generation - 4}",
@@ -70,11 +66,24 @@ class Traffic:
                         c.rm(path)
                         self.operations[i] += 1
 
-    def stop(self):
-        """Number of operations; raises if a thread met something unexpected."""
+    @staticmethod
+    def create(c, domid, generation):
+        tx = c.start()
+        for path, value in guest_nodes(domid, generation).items():
+            c.write(path, value, tx)
+        try:
+            c.end(tx)
+        except XsError as e:
+            if e.name != "EAGAIN":
+                raise
+            return False
+        return True
+
+    def stop(self, quietly=False):
+        """Number of operations; raises if a thread met something unexpected, unless `quietly`."""
         self.stopping.set()
         for t in self.threads:
             t.join(120)
-        if self.problems:
+        if self.problems and not quietly:
             raise AssertionError("; ".join(self.problems))
         return sum(self.operations)

@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A repository of 32 MiB under more traffic than fits: it stays within its size, and what is left is a sound, shallow
+repository that can be cloned, with the store whole."""
+import os
+import subprocess
+import threading
+import time
+
+from lib import daemon, git, harness
+from lib.harness import check, equal
+from lib.wire import NAMES, pack, walk
+
+SIZE = 32 << 20
+BATCH = 200
+
+
+def used(repo):
+    """Bytes that the repository takes on the file system; files may vanish meanwhile."""
+    total = 0
+    for where, _, files in os.walk(repo):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(where, name)).st_blocks * 512
+            except FileNotFoundError:
+                pass
+    return total
+
+
+def held(d):
+    """Bytes of deleted files that the daemon still holds: they take room, too."""
+    seen = {}
+    pid = d.server_pid()
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+            for line in f:
+                if line.rstrip().endswith("(deleted)") and d.repo in line:
+                    begin, end = (int(x, 16) for x in line.split()[0].split("-"))
+                    key = line.split()[4]
+                    seen[key] = max(seen.get(key, 0), end - begin)
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            path = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if path.endswith(" (deleted)") and d.repo in path:
+                st = os.stat(f"/proc/{pid}/fd/{fd}")
+                seen[str(st.st_ino)] = max(seen.get(str(st.st_ino), 0), st.st_blocks * 512)
+    except FileNotFoundError:
+        pass
+    return sum(seen.values())
+
+
+class Measure(threading.Thread):
+    def __init__(self, d):
+        super().__init__(daemon=True)
+        self.d = d
+        self.most = self.most_held = self.samples = 0
+        self.slots = 0
+        self.quit = threading.Event()
+
+    def run(self):
+        while not self.quit.wait(0.05):
+            slots = os.path.join(self.d.repo, "xsgit", "slots")
+            self.slots = os.lstat(slots).st_blocks * 512 if os.path.exists(slots) else 0
+            self.most = max(self.most, used(self.d.repo))
+            self.most_held = max(self.most_held, held(self.d))
+            self.samples += 1
+
+
+def write_much(d, rounds, start):
+    """Values that do not compress, pipelined; each round over the same 2000 nodes."""
+    with d.client() as c:
+        for round_ in range(start, start + rounds):
+            for first in range(0, 2000, BATCH):
+                c.send_bytes(b"".join(
+                    pack(NAMES["WRITE"], b"/bounded/%d/%d\0" % (i % 50, i) + os.urandom(250), req=i + 1)
+                    for i in range(first, first + BATCH)))
+                for i in range(first, first + BATCH):
+                    m = c.reply()
+                    if m.payload != b"OK\0":
+                        raise AssertionError(f"a write was answered {m}")
+            tx = c.start()
+            c.write("/bounded/round", str(round_), tx)
+            c.write(f"/bounded/tx{round_ % 10}", os.urandom(100), tx)
+            c.end(tx)
+    return rounds * 2001
+
+
+def stays_within_its_size():
+    d = daemon.Daemon(options=["--repo-size", str(SIZE)]).start()
+    c = d.client()
+    c.write("/old", "from the first epoch")
+    old = c.start()  # a transaction that outlives the history it started in
+    c.write("/old2", "x", old)
+    reader = c.start()
+    c.read("/bounded/round", reader) if c.exists("/bounded/round") else None
+    git.settle(d)
+    first = git.rev(d.repo)
+    measure = Measure(d)
+    measure.start()
+    begin = time.monotonic()
+    operations = write_much(d, 60, 0)
+    alone = measure.most  # somebody's gc needs room of its own for a while
+    gc = subprocess.Popen(["git", "-c", "safe.directory=*", "-C", d.repo, "gc", "--quiet"], env=git.ENV,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    operations += write_much(d, 20, 60)
+    gc.wait(600)
+    operations += write_much(d, 40, 80)
+    seconds = time.monotonic() - begin
+    git.settle(d)
+    measure.quit.set()
+    measure.join()
+    harness.note(f"{operations} operations in {seconds:.1f} s; at most {alone >> 10} KiB, with gc {measure.most >> 10} KiB on the file system, of "
+                 f"these slots {measure.slots >> 10} KiB, and {measure.most_held >> 10} KiB deleted but held "
+                 f"({measure.samples} samples); {used(d.repo) >> 10} KiB at the end; memory {d.memory_kib()} KiB")
+    check(alone <= SIZE, f"the repository never took more than {SIZE >> 20} MiB", f"{alone} bytes")
+    check(measure.most <= 2 * SIZE, "nor twice as much while somebody's gc ran in it", f"{measure.most} bytes")
+    check(measure.most_held <= SIZE // 4, "deleted packs are let go", f"{measure.most_held} bytes")
+    equal(git.run(d.repo, "rev-parse", "--is-shallow-repository").strip(), "true", "old history is gone: it is shallow")
+    status, _, _ = git.run(d.repo, "cat-file", "-e", first, check=False)
+    check(status != 0, "the first commit is pruned")
+    seqs = git.main_seqs(d.repo)
+    equal(seqs, list(range(seqs[0], seqs[-1] + 1)), f"what is left ({len(seqs)} commits) has no gap")
+    equal(git.fsck(d.repo), "", "fsck finds nothing")
+    target = os.path.join(harness.temporary("clone"), "clone.git")
+    git.run("/", "clone", "-q", "--bare", "--no-local", d.repo, target)
+    equal(git.fsck(target), "", "a clone is sound")
+    equal(git.rev(target, "main^{tree}"), git.rev(d.repo, "main^{tree}"), "and has the same tree")
+    live = {p: v[0] for p, v in walk(c).items()}
+    equal(git.tree(target), live, "which is the whole store")
+    # transactions from before the pruning
+    c.write("/old3", "y", old)
+    c.end(old)
+    equal(c.read("/old2"), b"x", "a transaction from before the pruning commits")
+    c.end(reader, False)
+    git.settle(d)
+    equal(git.fsck(d.repo), "", "and fsck finds nothing afterwards")
+    # and across a death
+    d.kill()
+    d.start()
+    with d.client() as c:
+        equal({p: v[0] for p, v in walk(c).items() if p not in (b"/old2", b"/old3", b"/settled")},
+              {p: v for p, v in live.items() if p != b"/settled"}, "a restart recovers the store from what is left")
+    write_much(d, 5, 120)
+    git.settle(d)
+    seqs = git.main_seqs(d.repo)
+    equal(seqs, list(range(seqs[0], seqs[-1] + 1)), "history goes on without a gap")
+    equal(git.fsck(d.repo), "", "fsck finds nothing")
+    check(used(d.repo) <= SIZE, "the size still holds", used(d.repo))
+    d.stop()
+
+
+harness.main(stays_within_its_size)
