@@ -323,5 +323,5 @@ TEST_CASE("a successor would find both streams exact, whatever the last instruct
     CHECK(verdict == "");
     s.client.piece_most = 9000;
     s.finish();
-    CHECK(s.client.made > 100); // the test did move something
+    CHECK(s.client.made > 30); // the test did move something
 }
