@@ -38,8 +38,9 @@ void make_directories(const Options &o)
 {
     // Nothing is put into somebody else's directory, not even a lock.
     if (look_at(StatePaths(o.repo), "") == StoreKind::Foreign)
-        throw std::runtime_error(o.repo + " exists and is no store of this daemon; name another directory with --repo, "
-                                          "or move it away");
+        throw std::runtime_error(
+            o.repo + " exists and is no store of this daemon; name another directory with --repo, "
+                     "or move it away");
     if (o.repo == default_repository())
         make_directory(directory_of(o.repo), 0700, true);
     make_directory(o.repo, 0700, true);
@@ -53,10 +54,12 @@ UniqueFd lock(const std::string &path)
 {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT, 0600));
     if (!fd)
-        throw std::runtime_error(fmt::format("cannot open {}: {}", path, std::generic_category().message(errno)));
-    struct stat held{}, named{};
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || fstat(fd.get(), &held) != 0 || stat(path.c_str(), &named) != 0 ||
-        held.st_ino != named.st_ino || held.st_dev != named.st_dev)
+        throw std::runtime_error(
+            fmt::format("cannot open {}: {}", path, std::generic_category().message(errno)));
+    struct stat held {};
+    struct stat named {};
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || fstat(fd.get(), &held) != 0 ||
+        stat(path.c_str(), &named) != 0 || held.st_ino != named.st_ino || held.st_dev != named.st_dev)
         fd.reset();
     return fd;
 }
@@ -65,22 +68,22 @@ std::string listening_path(int fd)
 {
     sockaddr_un address{};
     socklen_t size = sizeof address;
-    if (getsockname(fd, reinterpret_cast<sockaddr *>(&address), &size) != 0 || size <= offsetof(sockaddr_un, sun_path))
+    if (getsockname(fd, reinterpret_cast<sockaddr *>(&address), &size) != 0 ||
+        size <= offsetof(sockaddr_un, sun_path))
         return {};
     const std::string_view path(address.sun_path, size - offsetof(sockaddr_un, sun_path));
     return std::string(path.substr(0, path.find('\0')));
 }
 
-/// The socket of the predecessor is kept, unless this daemon was told to be elsewhere.
+/// The socket of the predecessor is kept, unless this daemon was told to be elsewhere. Its path is
+/// left alone even then: the predecessor goes on there if we fail.
 void settle_socket(Inheritance &own, const std::string &path)
 {
     const std::string there = listening_path(own.listen);
-    struct stat st{};
+    struct stat st {};
     if (there == path && stat(path.c_str(), &st) == 0 && S_ISSOCK(st.st_mode))
         return;
     ::close(own.listen);
-    if (there != path)
-        unlink(there.c_str());
     own.listen = listen_at(path, SOCK_STREAM, kBacklog).release();
 }
 
@@ -90,24 +93,27 @@ Claim claim_repository(const Options &o, Log &log)
 {
     make_directories(o);
     if (!on_tmpfs(o.repo))
-        log.warning("tmpfs", fmt::format("{} is not on a tmpfs: the store will be slower, and it ends with this boot "
-                                         "all the same", o.repo));
+        log.warning("tmpfs",
+                    fmt::format("{} is not on a tmpfs: the store will be slower, and it ends with this boot "
+                                "all the same",
+                                o.repo));
     const std::string state = o.state_dir();
     const auto give_up = Clock::now() + kPatience;
     for (;;) {
         Claim c;
         if (UniqueFd held = lock(state + "/lock")) {
+            UniqueFd listener = listen_at(o.socket, SOCK_STREAM, kBacklog);
             SlotFile::create(o.slots_path());
             UniqueFd control = listen_at(state + "/keeper.sock", SOCK_SEQPACKET, 8);
-            c.own.listen = listen_at(o.socket, SOCK_STREAM, kBacklog).release();
+            c.own.listen = listener.release();
             c.own.control = control.release();
             c.own.lock = held.release();
             return c;
         }
-        if (const UniqueFd keeper = ControlClient::connect(state))
+        if (UniqueFd keeper = ControlClient::connect(state))
             if (const auto got = ControlClient::take_over(keeper.get(), o.slots_path())) {
                 c.own = *got;
-                c.taken_over = true;
+                c.predecessor = std::move(keeper);
                 if (!SlotFile::open(o.slots_path())) {
                     log.warning("slots", "the file of slots is of another version: connections are lost");
                     SlotFile::create(o.slots_path());
@@ -116,8 +122,10 @@ Claim claim_repository(const Options &o, Log &log)
                 return c;
             }
         if (Clock::now() > give_up)
-            throw std::runtime_error(fmt::format("another process holds {}/lock and does not answer; see who with "
-                                                 "\"fuser {}/lock\" and end it", state, state));
+            throw std::runtime_error(
+                fmt::format("another process holds {}/lock and does not answer; see who with "
+                            "\"fuser {}/lock\" and end it",
+                            state, state));
         usleep(kPauseUs);
     }
 }

@@ -5,12 +5,13 @@
 #include "server/daemon/log.hpp"
 #include "server/daemon/options.hpp"
 #include "server/daemon/takeover.hpp"
+#include "server/daemon/unique_fd.hpp"
 
 namespace xsgit::server {
 
 struct Claim {
     Inheritance own;
-    bool taken_over = false;
+    UniqueFd predecessor; // its keeper waits there for confirm_take_over(); invalid: we are the first
 };
 
 /// Lock, sockets and slots file, made or taken over from a running daemon. Throws

@@ -20,7 +20,8 @@ std::vector<int> open_descriptors()
 {
     DIR *dir = opendir("/proc/self/fd");
     if (!dir)
-        throw std::system_error(errno, std::generic_category(), "cannot read /proc/self/fd; is /proc mounted?");
+        throw std::system_error(errno, std::generic_category(),
+                                "cannot read /proc/self/fd; is /proc mounted?");
     std::vector<int> out;
     while (const dirent *e = readdir(dir))
         if (e->d_name[0] != '.' && std::atoi(e->d_name) != dirfd(dir))

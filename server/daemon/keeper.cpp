@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/keeper.hpp"
 
+#include "server/daemon/clock.hpp"
 #include "server/daemon/descriptors.hpp"
 #include "server/daemon/local_socket.hpp"
 #include "server/daemon/notify.hpp"
@@ -22,7 +23,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
-#include <time.h>
 
 namespace xsgit::server {
 
@@ -40,13 +40,6 @@ constexpr std::int64_t kStopMs = 45'000;
 /// hardly its fault, a crash is.
 constexpr unsigned kBlameKill = 1, kBlameCrash = 4;
 
-std::int64_t now_ms() noexcept
-{
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
-}
-
 [[noreturn]] void broken(const char *what) { throw std::system_error(errno, std::generic_category(), what); }
 
 /// The next server is as safe from the OOM killer as somebody made this one.
@@ -62,15 +55,15 @@ void copy_oom_score(pid_t from) noexcept
 
 } // namespace
 
-Keeper::Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own, int ready_pipe,
-               bool ready, Log &log)
-    : options_(options), args_(args), own_(own), ready_pipe_(ready_pipe), log_(log)
+Keeper::Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own,
+               std::optional<Audience> audience, Log &log)
+    : options_(options), args_(args), own_(own), audience_(audience.value_or(Audience())), log_(log)
 {
     void *page = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         broken("mmap");
     shared_ = new (page) Shared;
-    shared_->ready = ready;
+    shared_->ready = !audience;
 }
 
 Keeper::~Keeper() { munmap(shared_, sizeof(Shared)); }
@@ -100,10 +93,8 @@ int Keeper::run()
         if (newcomer_)
             if (const auto status = hand_over_to(std::move(newcomer_)))
                 return *status;
-        if (server_ == 0 && stopping_) {
-            clean_up();
-            return 0;
-        }
+        if (server_ == 0 && stopping_)
+            return stopped();
         if (server_ == 0 && now_ms() >= start_again_ms_)
             start_server();
         if (server_ > 0 && stopping_ && now_ms() >= start_again_ms_)
@@ -121,10 +112,10 @@ int Keeper::timeout() const
 /// Closes what a dead server has left open. Here and not in its successor, because nobody else changes the table now.
 void Keeper::clear_table()
 {
-    if (shared_->ready)
-        ready_pipe_ = -1; // the server has closed it
-    orphans_ = close_leftovers({own_.lock, own_.listen, own_.control, ready_pipe_, signal_fd_.get(), stop_asker_.get(),
-                                newcomer_.get()},
+    if (was_ready())
+        audience_ = {}; // the server has closed them
+    orphans_ = close_leftovers({own_.lock, own_.listen, own_.control, audience_.launcher,
+                                audience_.predecessor, signal_fd_.get(), stop_asker_.get(), newcomer_.get()},
                                options_.slots_path(), own_.listen);
 }
 
@@ -137,9 +128,10 @@ void Keeper::start_server()
     // does besides (locks of other threads) is not needed, for there are no other threads.
     const long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
     if (pid == 0)
-        _exit(run_server({options_, args_, own_, orphans_, blame_, self, ready_pipe_, shared_, &log_}));
+        _exit(run_server({options_, args_, own_, orphans_, blame_, self, audience_, shared_, &log_}));
     if (pid < 0) {
-        log_.error("clone", fmt::format("cannot start the server: {}", std::generic_category().message(errno)));
+        log_.error("clone",
+                   fmt::format("cannot start the server: {}", std::generic_category().message(errno)));
         start_again_ms_ = now_ms() + kPauseMostMs;
         return;
     }
@@ -184,39 +176,45 @@ std::optional<int> Keeper::reap()
 std::optional<int> Keeper::server_ended(int status)
 {
     const pid_t was = std::exchange(server_, 0);
-    if (shared_->ready && !options_.foreground)
+    if (was_ready() && !options_.foreground)
         log_.set_target(Log::Target::Syslog);
     const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped) {
-        clean_up();
-        if (const ControlReply yes{1}; stop_asker_)
-            send_message(stop_asker_.get(), &yes, sizeof yes);
-        return 0;
-    }
-    const std::string how = WIFSIGNALED(status)
-                                ? fmt::format("was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))
-                                : fmt::format("ended with status {}", WEXITSTATUS(status));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped)
+        return stopped();
+    const std::string how = WIFSIGNALED(status) ? fmt::format("was ended by signal {} ({})", WTERMSIG(status),
+                                                              strsignal(WTERMSIG(status)))
+                                                : fmt::format("ended with status {}", WEXITSTATUS(status));
     if (stopping_) {
-        log_.error("stop", fmt::format("server {} {} while it stopped; the next start recovers the state", was, how));
+        log_.error("stop",
+                   fmt::format("server {} {} while it stopped; the next start recovers the state", was, how));
         clean_up();
         return 1;
     }
     const bool quick = now_ms() - started_ms_ < kQuickMs && !killed;
     quick_deaths_ = quick ? quick_deaths_ + 1 : 0;
-    if (!shared_->ready && (WIFEXITED(status) || quick_deaths_ >= kQuickMost)) {
+    if (!was_ready() && (WIFEXITED(status) || quick_deaths_ >= kQuickMost)) {
         if (!WIFEXITED(status))
             log_.error("start", fmt::format("the server {} again and again; not started", how));
         clean_up();
         return 1;
     }
     blame_ = killed ? kBlameKill : kBlameCrash;
-    const std::int64_t pause = quick_deaths_ <= kQuickFree
-                                   ? 0
-                                   : std::min(kPauseMostMs, kPauseMs << std::min(quick_deaths_ - kQuickFree, 10));
+    const std::int64_t pause =
+        quick_deaths_ <= kQuickFree
+            ? 0
+            : std::min(kPauseMostMs, kPauseMs << std::min(quick_deaths_ - kQuickFree, 10));
     start_again_ms_ = now_ms() + pause;
     log_.warning("restart", fmt::format("server {} {}; starting another{}", was, how,
                                         pause > 0 ? fmt::format(" in {} ms", pause) : ""));
     return std::nullopt;
+}
+
+int Keeper::stopped()
+{
+    clean_up();
+    if (const ControlReply yes{1}; stop_asker_)
+        send_message(stop_asker_.get(), &yes, sizeof yes);
+    return 0;
 }
 
 void Keeper::controlled()
@@ -226,8 +224,8 @@ void Keeper::controlled()
         return;
     set_timeout(client.get(), 1);
     ControlRequest r{};
-    if (!receive_message(client.get(), &r, sizeof r) || std::memcmp(r.magic, kControlMagic, sizeof r.magic) != 0 ||
-        r.version != kControlVersion)
+    if (!receive_message(client.get(), &r, sizeof r) ||
+        std::memcmp(r.magic, kControlMagic, sizeof r.magic) != 0 || r.version != kControlVersion)
         return;
     if (r.op == ControlOp::Stop) {
         stop_asker_ = std::move(client);
@@ -252,7 +250,7 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
     newcomer_.reset();
     if (done)
         return 0;
-    log_.warning("take-over", "a newcomer wanted to take over and vanished; going on");
+    log_.warning("take-over", "a newcomer wanted to take over and failed; going on");
     blame_ = 0;
     start_again_ms_ = 0;
     return std::nullopt;
@@ -260,7 +258,10 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
 
 void Keeper::clean_up() const
 {
-    for (const std::string &path : {options_.pid_file, options_.socket, options_.state_dir() + "/keeper.sock"})
+    if (audience_.predecessor >= 0 && !was_ready())
+        return; // everything is the predecessor's, which goes on
+    for (const std::string &path :
+         {options_.pid_file, options_.socket, options_.state_dir() + "/keeper.sock"})
         if (!path.empty())
             unlink(path.c_str());
 }

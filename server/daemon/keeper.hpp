@@ -19,9 +19,9 @@ namespace xsgit::server {
 
 class Keeper {
 public:
-    /// `ready_pipe`: of daemonize(), or -1. `ready`: the daemon was up before (taking over).
-    Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own, int ready_pipe, bool ready,
-           Log &log);
+    /// `audience`: nullopt when the daemon is up already, and only the keeper is new.
+    Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own,
+           std::optional<Audience> audience, Log &log);
     ~Keeper();
     Keeper(const Keeper &) = delete;
     Keeper &operator=(const Keeper &) = delete;
@@ -38,18 +38,20 @@ private:
     void controlled();
     std::optional<int> hand_over_to(UniqueFd newcomer);
     void stop_server();
+    int stopped();
+    bool was_ready() const noexcept { return shared_->ready != 0; }
     void clean_up() const;
     int timeout() const;
 
     const Options &options_;
     const std::vector<std::string> &args_;
     Inheritance own_;
-    int ready_pipe_;
+    Audience audience_; // nobody, once the server was ready
     Log &log_;
     Shared *shared_;
     UniqueFd signal_fd_;
-    UniqueFd stop_asker_;     // a client of Stop waits for the answer
-    UniqueFd newcomer_;       // wants to take over
+    UniqueFd stop_asker_; // a client of Stop waits for the answer
+    UniqueFd newcomer_;   // wants to take over
     std::vector<int> orphans_;
     pid_t server_ = 0;
     bool stopping_ = false;

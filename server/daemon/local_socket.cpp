@@ -44,7 +44,7 @@ struct Address {
 
 void make_way(const std::string &path, int type)
 {
-    struct stat st{};
+    struct stat st {};
     if (lstat(path.c_str(), &st) != 0)
         return;
     if (!S_ISSOCK(st.st_mode))

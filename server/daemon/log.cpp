@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/log.hpp"
 
+#include "server/daemon/clock.hpp"
+
 #include <fmt/core.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 namespace xsgit::server {
@@ -11,14 +12,7 @@ namespace xsgit::server {
 namespace {
 
 constexpr unsigned kPerWindow = 10;
-constexpr std::int64_t kWindowSeconds = 10;
-
-std::int64_t seconds_now() noexcept
-{
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec;
-}
+constexpr std::int64_t kWindowMs = 10'000;
 
 } // namespace
 
@@ -27,9 +21,9 @@ void Log::write(Level level, std::string_view kind, std::string_view text)
     const std::lock_guard lock(mutex_);
     auto it = windows_.find(kind);
     if (it == windows_.end())
-        it = windows_.emplace(std::string(kind), Window{seconds_now(), 0, 0}).first;
+        it = windows_.emplace(std::string(kind), Window{now_ms(), 0, 0}).first;
     Window &w = it->second;
-    if (const std::int64_t now = seconds_now(); now - w.began >= kWindowSeconds) {
+    if (const std::int64_t now = now_ms(); now - w.began >= kWindowMs) {
         if (w.suppressed > 0)
             put(level, fmt::format("{}: {} more messages like this were not written", kind, w.suppressed));
         w = {now, 0, 0};
@@ -49,9 +43,7 @@ void Log::put(Level level, std::string_view text) const
         (void)!::write(STDERR_FILENO, line.data(), line.size());
         return;
     }
-    const int priority = level == Level::Error     ? LOG_ERR
-                         : level == Level::Warning ? LOG_WARNING
-                                                   : LOG_NOTICE;
+    const int priority = level == Level::Error ? LOG_ERR : level == Level::Warning ? LOG_WARNING : LOG_NOTICE;
     // Opened for each message: a descriptor kept behind libc's back could be closed, and its number
     // given to a client, when keeper and server share their descriptors.
     openlog("xenstored", LOG_PID, LOG_DAEMON);

@@ -29,7 +29,7 @@ public:
 
 private:
     struct Window {
-        std::int64_t began = 0; // monotonic seconds
+        std::int64_t began = 0; // monotonic milliseconds
         unsigned written = 0, suppressed = 0;
     };
     void put(Level level, std::string_view text) const;

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/loop.hpp"
 
+#include "server/daemon/clock.hpp"
+
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <system_error>
-#include <time.h>
 
 namespace xsgit::server {
 
@@ -18,13 +21,6 @@ constexpr std::uint64_t kListen = ~std::uint64_t{0};
 constexpr std::uint64_t kSignal = kListen - 1;
 constexpr std::uint64_t kKeeper = kListen - 2;
 
-std::int64_t now_ms() noexcept
-{
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return std::int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
-}
-
 void control(int epoll, int op, int fd, std::uint64_t tag, std::uint32_t events)
 {
     epoll_event e{};
@@ -34,9 +30,21 @@ void control(int epoll, int op, int fd, std::uint64_t tag, std::uint32_t events)
         throw std::system_error(errno, std::generic_category(), "epoll_ctl");
 }
 
+/// How many clients there may be so that the store always has descriptors for its files.
+std::uint32_t most_clients() noexcept
+{
+    constexpr rlim_t kReserve = 128;
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+        return kSlotCount;
+    return static_cast<std::uint32_t>(std::min<rlim_t>(
+        kSlotCount, files.rlim_cur > 2 * kReserve ? files.rlim_cur - kReserve : files.rlim_cur / 2));
+}
+
 } // namespace
 
-Loop::Loop(const Parts &parts) : p_(parts), epoll_(epoll_create1(EPOLL_CLOEXEC))
+Loop::Loop(const Parts &parts)
+    : p_(parts), epoll_(epoll_create1(EPOLL_CLOEXEC)), most_clients_(most_clients())
 {
     if (!epoll_)
         throw std::system_error(errno, std::generic_category(), "epoll_create1");
@@ -138,10 +146,15 @@ void Loop::signalled()
 
 void Loop::watch(Connection &c)
 {
+    // A connection of which nothing is wanted leaves epoll: a peer's hang-up would be reported without end.
     const std::uint32_t wanted = (c.stalled || c.held ? 0u : EPOLLIN) | (c.full ? EPOLLOUT : 0u);
     if (c.closing || wanted == c.interest)
         return;
-    control(epoll_.get(), EPOLL_CTL_MOD, c.fd, c.id, wanted);
+    control(epoll_.get(),
+            wanted == 0       ? EPOLL_CTL_DEL
+            : c.interest == 0 ? EPOLL_CTL_ADD
+                              : EPOLL_CTL_MOD,
+            c.fd, c.id, wanted);
     c.interest = wanted;
 }
 

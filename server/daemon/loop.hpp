@@ -33,10 +33,10 @@ public:
         Hypervisor &hypervisor;
         Log &log;
         int listen_fd;
-        int signal_fd;          // a signalfd; -1: none
-        int keeper_fd;          // readable when the keeper has died; -1: none
-        std::string state_dir;  // where a poisonous request is kept
-        unsigned blame = 0;     // how much a request is to blame that was being executed at the last death
+        int signal_fd;         // a signalfd; -1: none
+        int keeper_fd;         // readable when the keeper has died; -1: none
+        std::string state_dir; // where a poisonous request is kept
+        unsigned blame = 0;    // how much a request is to blame that was being executed at the last death
     };
     explicit Loop(const Parts &parts);
     ~Loop();
@@ -84,6 +84,7 @@ private:
 
     Parts p_;
     UniqueFd epoll_;
+    std::uint32_t most_clients_;
     Outputs out_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> clients_;
     std::deque<Connection *> ready_;

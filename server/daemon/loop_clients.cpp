@@ -32,8 +32,9 @@ const State::Connection *find(const std::vector<State::Connection> &known, std::
 void Loop::accept_some()
 {
     for (int n = 0; n < kAcceptsPerPass && accepting_ && !unadmitted_; ++n) {
-        if (p_.slots.in_use() == kSlotCount) {
-            p_.log.warning("accept", fmt::format("{} clients are connected; further ones wait", kSlotCount));
+        if (p_.slots.in_use() >= most_clients_) {
+            p_.log.warning("accept",
+                           fmt::format("{} clients are connected; further ones wait", most_clients_));
             return pause_accepting();
         }
         // Not CLOEXEC: when the keeper dies, this program replaces itself by a new one and keeps its sockets.

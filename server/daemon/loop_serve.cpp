@@ -130,8 +130,10 @@ std::string Loop::look_up(const Event &e)
 
 void Loop::keep_poison(const Event &e)
 {
-    p_.log.error("poison", fmt::format("request {} of connection {} ended the server repeatedly; answered EIO as event {}",
-                                       e.request, e.conn, e.number));
+    p_.log.error(
+        "poison",
+        fmt::format("request {} of connection {} ended the server repeatedly; answered EIO as event {}",
+                    e.request, e.conn, e.number));
     if (count_files(p_.state_dir, "poison-") >= kPoisonFiles)
         return;
     const std::string path = fmt::format("{}/poison-{}", p_.state_dir, e.number);

@@ -32,7 +32,8 @@ int run(const Options &options, const std::vector<std::string> &args)
         return 0;
     }
     if (!options.standalone)
-        throw std::runtime_error("this version serves local sockets only, no domains yet; say --standalone to use it");
+        throw std::runtime_error(
+            "this version serves local sockets only, no domains yet; say --standalone to use it");
     std::signal(SIGPIPE, SIG_IGN);
     umask(077);
     raise_limits();
@@ -41,14 +42,16 @@ int run(const Options &options, const std::vector<std::string> &args)
         if (!options.foreground)
             log.set_target(Log::Target::Syslog);
         log.warning("keeper", "the keeper has died; the server has taken its place");
-        return Keeper(options, args, *options.resume, -1, true, log).run();
+        return Keeper(options, args, *options.resume, std::nullopt, log).run();
     }
-    UniqueFd ready_pipe = options.foreground ? UniqueFd() : daemonize();
-    const Claim claim = claim_repository(options, log);
-    if (claim.taken_over)
-        log.notice("take-over", "took over from the running daemon");
-    // The server closes the pipe, as its descriptors are ours.
-    return Keeper(options, args, claim.own, ready_pipe.release(), false, log).run();
+    // Not owned: the server closes it, as its descriptors are ours; and if we fail, the launcher shall wait until
+    // main() has said why.
+    const int launcher = options.foreground ? -1 : daemonize().release();
+    Claim claim = claim_repository(options, log);
+    if (claim.predecessor)
+        log.notice("take-over", "taking over from the running daemon");
+    const Audience audience{launcher, claim.predecessor.release()};
+    return Keeper(options, args, claim.own, audience, log).run();
 }
 
 } // namespace

@@ -18,8 +18,8 @@ namespace {
 constexpr std::string_view kResume = "--keeper-resume=";
 
 constexpr std::array<std::string_view, 10> kQuotas = {
-    "nodes", "watches", "transactions", "outstanding", "transaction-nodes",
-    "memory", "node-permissions", "permissions", "path-max", "node-size"};
+    "nodes",  "watches",          "transactions", "outstanding", "transaction-nodes",
+    "memory", "node-permissions", "permissions",  "path-max",    "node-size"};
 constexpr std::array<std::string_view, 1> kSoftQuotas = {"memory"};
 
 [[noreturn]] void wrong(const std::string &what)
@@ -69,7 +69,8 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     const auto flag = [&](const char *name, bool &to, const char *text) { app.add_flag(name, to, text); };
 
     flag("--standalone", o.standalone,
-         "never open a Xen device: serve local sockets only; every domid that a domain could have counts as existing");
+         "never open a Xen device: serve local sockets only; every domid that a domain could have counts as "
+         "existing");
     app.add_option("--repo", o.repo, "the store: a bare git repository, made if absent")->type_name("DIR");
     app.add_option("--socket", o.socket, "where clients connect")->type_name("PATH");
     app.add_option("--repo-size", raw.repo_size, "bytes that the repository may take")->type_name("BYTES");
@@ -81,20 +82,29 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     app.add_option("-F,--pid-file", o.pid_file, "write the server's process id here")->type_name("FILE");
     app.add_option("-T,--trace-file", o.trace_file, "accepted, without effect yet")->type_name("FILE");
     app.add_option("--trace-control", o.trace_control, "accepted, without effect yet")
-        ->type_name("+CLASS|-CLASS")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1);
+        ->type_name("+CLASS|-CLASS")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->expected(1);
     struct Quota {
         const char *option, *name;
     };
     for (const Quota q : {Quota{"-E,--entry-nb", "nodes"}, Quota{"-S,--entry-size", "node-size"},
                           Quota{"-W,--watch-nb", "watches"}, Quota{"-t,--transaction", "transactions"},
                           Quota{"-A,--perm-nb", "node-permissions"}, Quota{"-M,--path-max", "path-max"}})
-        app.add_option(q.option, raw.short_quotas[q.name], fmt::format("the quota \"{}\"", q.name))->type_name("N");
-    app.add_option("-Q,--quota", raw.quotas, "a quota of each domain (no effect on local sockets)")
-        ->type_name("NAME=N")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1);
-    app.add_option("-q,--quota-soft", raw.soft_quotas, "a quota at which to warn")
-        ->type_name("NAME=N")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1);
+        app.add_option(q.option, raw.short_quotas[q.name], fmt::format("same as -Q {}=N", q.name))
+            ->type_name("N");
+    app.add_option("-Q,--quota", raw.quotas, "accepted, without effect yet (local sockets have no quotas)")
+        ->type_name("NAME=N")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->expected(1);
+    app.add_option("-q,--quota-soft", raw.soft_quotas, "accepted, without effect yet")
+        ->type_name("NAME=N")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->expected(1);
     app.add_option("-w,--timeout", raw.timeouts, "accepted, without effect yet")
-        ->type_name("watch-event=SECONDS")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1);
+        ->type_name("watch-event=SECONDS")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->expected(1);
     app.add_option("--event", raw.event, "accepted, without effect yet")->type_name("PORT");
     app.add_option("--master-domid", raw.master, "accepted, without effect yet")->type_name("DOMID");
     app.add_option("--priv-domid", raw.priv, "accepted, without effect yet")->type_name("DOMID");
@@ -137,7 +147,8 @@ void interpret(const Raw &raw, Options &o)
         if (!text.empty())
             o.quotas[name] = number("quota " + name, text);
     for (const std::string &text : raw.quotas)
-        o.quotas.insert_or_assign(assignment("-Q", text, kQuotas).first, assignment("-Q", text, kQuotas).second);
+        o.quotas.insert_or_assign(assignment("-Q", text, kQuotas).first,
+                                  assignment("-Q", text, kQuotas).second);
     for (const std::string &text : raw.soft_quotas)
         o.soft_quotas.insert(assignment("-q", text, kSoftQuotas));
     for (const std::string &text : raw.timeouts)

@@ -16,8 +16,8 @@ struct Options {
     // ---- ours --------------------------------------------------------------
     bool standalone = false;
     bool stop = false;
-    std::string repo;   // absolute
-    std::string socket; // absolute
+    std::string repo;            // absolute
+    std::string socket;          // absolute
     std::uint64_t repo_size = 0; // bytes; 0: the store's default
 
     // ---- of the C daemon ---------------------------------------------------
@@ -40,7 +40,7 @@ struct Options {
 
 struct CommandLine {
     Options options;
-    std::vector<std::string> notes; // to print: options that were ignored
+    std::vector<std::string> notes;  // to print: options that were ignored
     std::optional<std::string> text; // print this on standard output and exit 0 (--help, --version)
 };
 

@@ -19,8 +19,8 @@ std::string program_name(pid_t pid)
     std::string name;
     for (ssize_t i = 0; i < n && text[i] != '\n'; ++i) {
         const char c = text[i];
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                           c == '.' || c == ':' || c == '+' || c == '-';
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                           c == '_' || c == '.' || c == ':' || c == '+' || c == '-';
         name += plain ? c : '?';
     }
     return name.empty() ? "?" : name;

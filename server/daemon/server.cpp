@@ -63,6 +63,8 @@ void announce(const Birth &b)
 {
     if (b.shared->ready.exchange(1) != 0)
         return;
+    if (const UniqueFd predecessor(b.audience.predecessor); predecessor)
+        confirm_take_over(predecessor.get());
     notify_service_manager(fmt::format("READY=1\nMAINPID={}\n", getpid()));
     if (b.options.foreground) {
         static constexpr std::string_view kText = "xenstored is ready\n";
@@ -70,8 +72,8 @@ void announce(const Birth &b)
     } else {
         leave_terminal();
         b.log->set_target(Log::Target::Syslog);
-        UniqueFd pipe(b.ready_pipe);
-        report_ready(pipe);
+        UniqueFd launcher(b.audience.launcher);
+        report_ready(launcher);
     }
 }
 

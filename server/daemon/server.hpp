@@ -23,6 +23,12 @@ struct Shared {
     std::atomic<std::uint32_t> ready{0}; // a server has been ready since the keeper started
 };
 
+/// Descriptors of those that wait for the first server to be ready; -1: nobody.
+struct Audience {
+    int launcher = -1;    // see daemonize()
+    int predecessor = -1; // see confirm_take_over()
+};
+
 struct Birth {
     const Options &options;
     const std::vector<std::string> &args; // of the program, for becoming the keeper
@@ -30,7 +36,7 @@ struct Birth {
     std::vector<int> orphans; // accepted sockets without a slot
     unsigned blame = 0;       // see Loop::Parts
     pid_t keeper = 0;
-    int ready_pipe = -1;
+    Audience audience;
     Shared *shared = nullptr;
     Log *log = nullptr;
 };

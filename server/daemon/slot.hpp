@@ -5,8 +5,8 @@
 #pragma once
 
 #include "server/daemon/slot_format.hpp"
-#include "server/store/store.hpp"
 #include "server/daemon/transport.hpp"
+#include "server/store/store.hpp"
 
 #include <cstdint>
 #include <string_view>

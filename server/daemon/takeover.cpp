@@ -12,7 +12,7 @@ namespace xsgit::server {
 
 namespace {
 
-constexpr int kStepSeconds = 10;
+constexpr int kStepSeconds = 5;
 /// An orderly stop publishes all history first.
 constexpr int kStopSeconds = 60;
 
@@ -63,11 +63,20 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
         bool good = whole && batch.count <= FdBatch::kMax && fds.size() == batch.count;
         for (std::uint32_t i = 0; good && i < batch.count; ++i)
             switch (batch.fds[i].role) {
-            case FdRole::Lock: got.lock = fds[i]; break;
-            case FdRole::Listen: got.listen = fds[i]; break;
-            case FdRole::Control: got.control = fds[i]; break;
-            case FdRole::Slot: numbers.push_back({batch.fds[i].slot, fds[i], 0}); break;
-            case FdRole::Orphan: break;
+            case FdRole::Lock:
+                got.lock = fds[i];
+                break;
+            case FdRole::Listen:
+                got.listen = fds[i];
+                break;
+            case FdRole::Control:
+                got.control = fds[i];
+                break;
+            case FdRole::Slot:
+                numbers.push_back({batch.fds[i].slot, fds[i], 0});
+                break;
+            case FdRole::Orphan:
+                break;
             }
         const ControlReply reply{good};
         good = send_message(socket, &reply, sizeof reply) && good;
@@ -81,17 +90,16 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
     return got;
 }
 
-bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans)
+void confirm_take_over(int socket)
 {
-    std::vector<Item> items = {{FdRole::Lock, 0, own.lock},
-                               {FdRole::Listen, 0, own.listen},
-                               {FdRole::Control, 0, own.control}};
-    for (const SlotFd &s : read_slot_fds(slots))
-        if (s.cookie != 0 && socket_cookie(s.fd) == s.cookie)
-            items.push_back({FdRole::Slot, s.index, s.fd});
-    for (const int fd : orphans)
-        items.push_back({FdRole::Orphan, 0, fd});
+    const ControlReply serving{1};
+    send_message(socket, &serving, sizeof serving);
+}
 
+namespace {
+
+bool send_all(int socket, const std::vector<Item> &items)
+{
     for (std::size_t at = 0; at < items.size(); at += FdBatch::kMax) {
         FdBatch batch{};
         batch.count = static_cast<std::uint32_t>(std::min<std::size_t>(FdBatch::kMax, items.size() - at));
@@ -102,11 +110,46 @@ bool hand_over(int socket, const Inheritance &own, const std::string &slots, con
             fds.push_back(items[at + i].fd);
         }
         ControlReply reply{};
-        if (!send_message(socket, &batch, sizeof batch, fds) || !receive_message(socket, &reply, sizeof reply) ||
-            !reply.ok)
+        if (!send_message(socket, &batch, sizeof batch, fds) ||
+            !receive_message(socket, &reply, sizeof reply) || !reply.ok)
             return false;
     }
     return true;
+}
+
+/// Sockets that are still ours have the numbers again that they have in our table.
+void restore_numbers(const std::string &slots, const std::vector<SlotFd> &ours)
+{
+    std::vector<SlotFd> back;
+    for (const SlotFd &s : read_slot_fds(slots)) {
+        const auto it =
+            std::find_if(ours.begin(), ours.end(), [&](const SlotFd &o) { return o.cookie == s.cookie; });
+        if (it != ours.end())
+            back.push_back({s.index, it->fd, s.cookie});
+    }
+    write_slot_fds(slots, back);
+}
+
+} // namespace
+
+bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans)
+{
+    const std::vector<SlotFd> ours = read_slot_fds(slots);
+    std::vector<Item> items = {
+        {FdRole::Lock, 0, own.lock}, {FdRole::Listen, 0, own.listen}, {FdRole::Control, 0, own.control}};
+    for (const SlotFd &s : ours)
+        if (s.cookie != 0 && socket_cookie(s.fd) == s.cookie)
+            items.push_back({FdRole::Slot, s.index, s.fd});
+    for (const int fd : orphans)
+        items.push_back({FdRole::Orphan, 0, fd});
+    if (send_all(socket, items)) {
+        set_timeout(socket, 0); // recovery takes its time; a newcomer that fails closes the connection
+        ControlReply serving{};
+        if (receive_message(socket, &serving, sizeof serving) && serving.ok)
+            return true;
+    }
+    restore_numbers(slots, ours);
+    return false;
 }
 
 bool may_control(int socket)

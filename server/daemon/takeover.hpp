@@ -5,8 +5,8 @@
 //   newcomer: ControlRequest
 //   Stop:     the keeper ends the server in order, answers one ControlReply, and exits
 //   TakeOver: the keeper kills the server (always safe), then sends FdBatch messages, each with its descriptors as
-//             SCM_RIGHTS and answered by one ControlReply; after the batch marked `last` is answered it
-//             exits and leaves everything in place. If the newcomer vanishes before that, it goes on as before.
+//             SCM_RIGHTS and answered by one ControlReply. Once the newcomer serves it says so by one more
+//             ControlReply, and the keeper exits. If the newcomer vanishes before that, the keeper goes on as before.
 #pragma once
 
 #include "server/daemon/unique_fd.hpp"
@@ -41,7 +41,7 @@ struct FdBatch {
     std::uint32_t last;
     struct {
         FdRole role;
-        std::uint32_t slot;   // role Slot: whose
+        std::uint32_t slot; // role Slot: whose
     } fds[kMax];
 };
 
@@ -60,7 +60,11 @@ struct ControlClient {
     static std::optional<Inheritance> take_over(int socket, const std::string &slots);
 };
 
-/// The keeper's side of TakeOver, after the server is gone.
+/// The newcomer's last word: it serves.
+void confirm_take_over(int socket);
+
+/// The keeper's side of TakeOver, after the server is gone. True: the newcomer serves. False: it has vanished, and
+/// the slots file has our numbers again.
 bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans);
 
 /// Whether the peer may give orders: root, or the user that we are.

@@ -23,9 +23,6 @@ void Bytes::destroy(const Bytes *b) noexcept
     ::operator delete(const_cast<Bytes *>(b));
 }
 
-std::string_view Bytes::view() const noexcept
-{
-    return {reinterpret_cast<const char *>(this + 1), size_};
-}
+std::string_view Bytes::view() const noexcept { return {reinterpret_cast<const char *>(this + 1), size_}; }
 
 } // namespace xsgit

@@ -20,13 +20,26 @@ void put(std::string &out, fmt::format_string<Args...> format, Args &&...args)
     fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
 }
 
-void put_trailers(std::string &out, std::string_view number, const Actor &actor, std::uint32_t tx, std::int64_t wall_us)
+/// On the way of every commit: no format string.
+template <class Number>
+void put_number(std::string &out, std::string_view before, Number n, std::string_view after)
 {
-    out += number;
-    put_actor(out, actor, "Conn: ", "\n");
-    if (tx != 0)
-        put(out, "Tx: {}\n", tx);
-    put(out, "Time: {}\n", wall_us);
+    const fmt::format_int digits(n);
+    out += before;
+    out.append(digits.data(), digits.size());
+    out += after;
+}
+
+/// `step` 0: the commit on main.
+void put_trailers(std::string &out, const Change &c, std::size_t step)
+{
+    put_number(out, "Seq: ", c.seq, step == 0 ? "\n" : "");
+    if (step != 0)
+        put_number(out, ".", step, "\n");
+    put_actor(out, c.actor, "Conn: ", "\n");
+    if (c.tx != 0)
+        put_number(out, "Tx: ", c.tx, "\n");
+    put_number(out, "Time: ", c.wall_us, "\n");
 }
 
 template <class Number>
@@ -75,7 +88,7 @@ std::string main_message(const Change &c)
         s = subject_of(c.op);
         s += "\n\n";
     }
-    put_trailers(s, fmt::format("Seq: {}\n", c.seq), c.actor, c.tx, c.wall_us);
+    put_trailers(s, c, 0);
     return s;
 }
 
@@ -83,7 +96,7 @@ std::string step_message(const Change &c, std::size_t k)
 {
     std::string s = subject_of(c.steps[k - 1].op);
     s += "\n\n";
-    put_trailers(s, fmt::format("Seq: {}.{}\n", c.seq, k), c.actor, c.tx, c.wall_us);
+    put_trailers(s, c, k);
     return s;
 }
 
@@ -110,8 +123,8 @@ std::string conflict_message(const Conflict &c, const std::optional<Oid> &culpri
     return s;
 }
 
-std::string commit_object(const Oid &tree, const std::vector<Oid> &parents, std::uint32_t domid, std::int64_t wall_us,
-                          std::string_view message)
+std::string commit_object(const Oid &tree, const std::vector<Oid> &parents, std::uint32_t domid,
+                          std::int64_t wall_us, std::string_view message)
 {
     // Rounded down, before 1970 too.
     const std::int64_t seconds = wall_us / 1'000'000 - (wall_us % 1'000'000 < 0 ? 1 : 0);
@@ -123,7 +136,10 @@ std::string commit_object(const Oid &tree, const std::vector<Oid> &parents, std:
         s += "\nparent ";
         s += p.hex();
     }
-    put(s, "\nauthor dom{0} <{0}@xen> {1} +0000\ncommitter xenstored <xs@xen> {1} +0000\n\n", domid, seconds);
+    put_number(s, "\nauthor dom", domid, " <");
+    put_number(s, "", domid, "@xen> ");
+    put_number(s, "", seconds, " +0000\ncommitter xenstored <xs@xen> ");
+    put_number(s, "", seconds, " +0000\n\n");
     s += message;
     return s;
 }

@@ -36,7 +36,8 @@ std::string conflict_log(const Conflict &c)
         const Conflict::Entry &e = c.log[i];
         s += i == c.differs ? "> " : "  ";
         if (i == c.differs)
-            fmt::format_to(std::back_inserter(s), "{}\n      now: {}\n", request_and_reply(e.op, e.reply, kValueInLog),
+            fmt::format_to(std::back_inserter(s), "{}\n      now: {}\n",
+                           request_and_reply(e.op, e.reply, kValueInLog),
                            reply_text(e.op.kind, c.reply_now, kValueInLog));
         else
             s += request_and_reply(e.op, e.reply, kValueInLog) + '\n';
@@ -54,8 +55,8 @@ std::string conflict_summary(const Conflict &c, const std::optional<Oid> &culpri
     fmt::format_to(out, ",\nstarted at #{} and refused at #{} with EAGAIN.\n", c.base_seq, c.head_seq);
     if (c.differs < c.log.size()) {
         const Conflict::Entry &e = c.log[c.differs];
-        fmt::format_to(out, "\nRequest {} of {}:\n  {}\nwould now be answered:\n  {}\n", c.differs + 1, c.log.size(),
-                       request_and_reply(e.op, e.reply, kValueInLog),
+        fmt::format_to(out, "\nRequest {} of {}:\n  {}\nwould now be answered:\n  {}\n", c.differs + 1,
+                       c.log.size(), request_and_reply(e.op, e.reply, kValueInLog),
                        reply_text(e.op.kind, c.reply_now, kValueInLog));
     }
     if (c.culprit_seq != 0) {

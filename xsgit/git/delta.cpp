@@ -14,7 +14,8 @@ namespace
 
 constexpr std::size_t kMaxCopy = 0xffff;
 constexpr std::size_t kMaxInsert = 127;
-constexpr std::size_t kMinRun = 10; // a copy costs up to 7 bytes, and one more for the next insert
+constexpr std::size_t kStride = 128; // memcmp has wide registers; the word loops find the byte
+constexpr std::size_t kMinRun = 10;  // a copy costs up to 7 bytes, and one more for the next insert
 static_assert(std::endian::native == std::endian::little, "common_suffix and common_prefix count in words");
 
 std::uint64_t word(const char *p) noexcept
@@ -27,6 +28,8 @@ std::uint64_t word(const char *p) noexcept
 std::size_t common_prefix(const char *a, const char *b, std::size_t n) noexcept
 {
     std::size_t i = 0;
+    while (i + kStride <= n && std::memcmp(a + i, b + i, kStride) == 0)
+        i += kStride;
     for (; i + 8 <= n; i += 8) {
         if (const std::uint64_t diff = word(a + i) ^ word(b + i))
             return i + static_cast<std::size_t>(std::countr_zero(diff)) / 8;
@@ -40,6 +43,8 @@ std::size_t common_prefix(const char *a, const char *b, std::size_t n) noexcept
 std::size_t common_suffix(const char *a, const char *b, std::size_t n) noexcept
 {
     std::size_t i = 0;
+    while (i + kStride <= n && std::memcmp(a - i - kStride, b - i - kStride, kStride) == 0)
+        i += kStride;
     for (; i + 8 <= n; i += 8) {
         if (const std::uint64_t diff = word(a - i - 8) ^ word(b - i - 8))
             return i + static_cast<std::size_t>(std::countl_zero(diff)) / 8;

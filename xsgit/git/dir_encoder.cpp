@@ -49,7 +49,8 @@ void DirEncoder::build(Part &part)
     hashed.reserve(nodes.size());
     for (const Node *n : nodes)
         hashed.push_back({n, digest_of(n->name())});
-    std::sort(hashed.begin(), hashed.end(), [](const Hashed &a, const Hashed &b) { return a.digest < b.digest; });
+    std::sort(hashed.begin(), hashed.end(),
+              [](const Hashed &a, const Hashed &b) { return a.digest < b.digest; });
     build_split(part, hashed, 0);
 }
 
@@ -130,14 +131,16 @@ void DirEncoder::put_value(Part &part)
     tree_text::set(part.content, blob.hex ? kHexEntry : kValueEntry, false, blob.oid);
 }
 
-void DirEncoder::update(Part &part, const Part &old, const Node &old_dir, std::span<const ChildChange> changes)
+void DirEncoder::update(Part &part, const Part &old, const Node &old_dir,
+                        std::span<const ChildChange> changes)
 {
     old_dir_ = &old_dir;
     own_perms_changed_ = !same_perms(old_dir.perms(), dir_.perms());
     update_part(part, old, changes, 0);
 }
 
-bool DirEncoder::update_part(Part &part, const Part &old, std::span<const ChildChange> changes, unsigned level)
+bool DirEncoder::update_part(Part &part, const Part &old, std::span<const ChildChange> changes,
+                             unsigned level)
 {
     const std::size_t count = count_after(old.count, changes);
     const bool split = count > kFlatChildren;
@@ -187,7 +190,8 @@ bool DirEncoder::edit_split(Part &part, std::span<const ChildChange> changes, un
     sorted.reserve(changes.size());
     for (const ChildChange &c : changes)
         sorted.emplace_back(bucket_digit(digest_of((c.after ? c.after : c.before)->name()), level), c);
-    std::stable_sort(sorted.begin(), sorted.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [](const auto &a, const auto &b) { return a.first < b.first; });
     std::vector<ChildChange> of_bucket;
     bool changed = false;
     auto next = sorted.begin();
@@ -265,7 +269,8 @@ void DirEncoder::rebuild(Part &part, const Part &old, std::span<const ChildChang
             if (e.name[0] != '%' && !std::binary_search(touched.begin(), touched.end(), e.name))
                 add(dir_.children().find(e.name));
     }
-    std::sort(nodes.begin(), nodes.end(), [](const Hashed &a, const Hashed &b) { return a.digest < b.digest; });
+    std::sort(nodes.begin(), nodes.end(),
+              [](const Hashed &a, const Hashed &b) { return a.digest < b.digest; });
     build_part(part, nodes, level);
 }
 
@@ -277,8 +282,8 @@ bool DirEncoder::set_perms(Part &part, PermCounts counts, unsigned level)
         leaves = leaves_of(part, level);
     std::string text = perms_text(*dir_.perms(), bucket, counts, leaves);
     if (part.leaf_perms && part.leaf_perms->text == text) {
-        part.leaf_perms = Ref<const LeafPerms>(
-            new LeafPerms(std::move(counts), std::move(text), part.leaf_perms->oid));
+        part.leaf_perms =
+            Ref<const LeafPerms>(new LeafPerms(std::move(counts), std::move(text), part.leaf_perms->oid));
         return false;
     }
     if (text.empty()) {

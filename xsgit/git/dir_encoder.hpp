@@ -19,7 +19,9 @@ struct ChildChange {
 class DirEncoder {
 public:
     /// `special`: id of the hidden nodes' tree, for the root only.
-    DirEncoder(const Node &dir, const Oid *special, PackBuffer &out) : dir_(dir), special_(special), out_(out) {}
+    DirEncoder(const Node &dir, const Oid *special, PackBuffer &out) : dir_(dir), special_(special), out_(out)
+    {
+    }
 
     /// Fills the empty `part` from dir's children.
     void build(Part &part);

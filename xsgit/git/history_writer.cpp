@@ -19,7 +19,7 @@ struct HistoryWriter::Impl {
     const Repository *published;
     PackBuffer pack;
 
-    std::deque<Oid> commits;       // main's, gapless, up to the tip
+    std::deque<Oid> commits;        // main's, gapless, up to the tip
     std::uint64_t first_commit = 0; // seq of the first of them
     std::map<std::uint64_t, Oid> remembered;
 
@@ -42,8 +42,8 @@ struct HistoryWriter::Impl {
         return id;
     }
 
-    Oid put_commit(const Oid &tree, const std::vector<Oid> &parents, std::uint32_t domid, std::int64_t wall_us,
-                   const std::string &message)
+    Oid put_commit(const Oid &tree, const std::vector<Oid> &parents, std::uint32_t domid,
+                   std::int64_t wall_us, const std::string &message)
     {
         return put(ObjectType::Commit, commit_object(tree, parents, domid, wall_us, message));
     }
@@ -102,7 +102,8 @@ struct HistoryWriter::Impl {
         const auto read = [this](const Oid &id) -> const GitObject & {
             auto object = published ? published->object(id) : std::nullopt;
             if (!object)
-                throw GitError("the last conflict cannot be carried into the next epoch: no object " + id.hex());
+                throw GitError("the last conflict cannot be carried into the next epoch: no object " +
+                               id.hex());
             return last_conflict.emplace_back(id, std::move(*object)).second;
         };
         read(tips.conflicts);

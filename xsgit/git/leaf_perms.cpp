@@ -26,7 +26,7 @@ void PermCounts::remove(const PermsRef &perms)
                 counts_.erase(c);
             return;
         }
-    assert(!"a list was removed that no leaf had");
+    assert(false && "a list was removed that no leaf had");
 }
 
 const PermList *PermCounts::most() const noexcept
@@ -65,8 +65,9 @@ std::string perms_text(const PermList &own, bool bucket, const PermCounts &count
 
 const PermsRef &ParsedPerms::of(std::string_view name, const PermsRef &node_own) const noexcept
 {
-    const auto found = std::lower_bound(leaves.begin(), leaves.end(), name,
-                                        [](const auto &entry, std::string_view n) { return entry.first < n; });
+    const auto found =
+        std::lower_bound(leaves.begin(), leaves.end(), name,
+                         [](const auto &entry, std::string_view n) { return entry.first < n; });
     if (found != leaves.end() && found->first == name)
         return found->second;
     return most ? most : node_own;

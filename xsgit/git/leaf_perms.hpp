@@ -38,7 +38,9 @@ private:
 /// Immutable; shared by all versions of a tree object between which no leaf came, went or changed its list.
 class LeafPerms final : public RefCounted<LeafPerms> {
 public:
-    LeafPerms(PermCounts c, std::string t, const Oid &id) : counts(std::move(c)), text(std::move(t)), oid(id) {}
+    LeafPerms(PermCounts c, std::string t, const Oid &id) : counts(std::move(c)), text(std::move(t)), oid(id)
+    {
+    }
     static void destroy(const LeafPerms *p) noexcept { delete p; }
 
     const PermCounts counts;
@@ -56,9 +58,9 @@ std::string perms_text(const PermList &own, bool bucket, const PermCounts &count
 
 /// A %perms read back.
 struct ParsedPerms {
-    PermsRef own;                                          // null in a bucket
-    PermsRef most;                                         // "*"; null if left out
-    std::vector<std::pair<std::string, PermsRef>> leaves;  // sorted by name
+    PermsRef own;                                         // null in a bucket
+    PermsRef most;                                        // "*"; null if left out
+    std::vector<std::pair<std::string, PermsRef>> leaves; // sorted by name
     /// List of the leaf `name`; `node_own` is the list of the node.
     const PermsRef &of(std::string_view name, const PermsRef &node_own) const noexcept;
 };

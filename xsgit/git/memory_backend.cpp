@@ -17,9 +17,12 @@ const PackBuffer &pack_of(git_odb_backend *b) noexcept { return static_cast<Memo
 git_object_t to_git(ObjectType t) noexcept
 {
     switch (t) {
-    case ObjectType::Commit: return GIT_OBJECT_COMMIT;
-    case ObjectType::Tree: return GIT_OBJECT_TREE;
-    case ObjectType::Blob: break;
+    case ObjectType::Commit:
+        return GIT_OBJECT_COMMIT;
+    case ObjectType::Tree:
+        return GIT_OBJECT_TREE;
+    case ObjectType::Blob:
+        break;
     }
     return GIT_OBJECT_BLOB;
 }

@@ -98,10 +98,10 @@ bool PackBuffer::read(const Oid &oid, ObjectType &type, std::string &content) co
     }
     std::string target;
     for (; !deltas.empty(); deltas.pop_back()) {
-        if (!apply_delta(content, deltas.back(), target)) {
-            assert(!"a delta that we wrote fits its base");
+        const bool fits = apply_delta(content, deltas.back(), target);
+        assert(fits); // we wrote it
+        if (!fits)
             return false;
-        }
         content.swap(target);
     }
     return true;

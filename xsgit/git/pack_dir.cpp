@@ -167,7 +167,7 @@ PackDir::PackDir(std::string objects_dir) : objects_(std::move(objects_dir)), pa
         throw_errno("cannot open " + path_);
 }
 
-bool PackDir::unlink(const std::string &name) noexcept { return unlinkat(fd(), name.c_str(), 0) == 0; }
+bool PackDir::unlink(const std::string &file) noexcept { return unlinkat(fd(), file.c_str(), 0) == 0; }
 
 std::vector<PackDir::Found> PackDir::recover()
 {
@@ -227,11 +227,9 @@ void PackDir::install(const std::string &name, const PackMark &mark, TempFile &p
     }
 }
 
-void PackDir::remove_multi_pack_index() noexcept { unlink("multi-pack-index"); }
-
 Fd PackDir::remove(const std::string &name) noexcept
 {
-    remove_multi_pack_index();
+    unlink("multi-pack-index");
     Fd bytes(openat(fd(), pack_file(name, ".pack").c_str(), O_RDONLY | O_CLOEXEC));
     for (const char *suffix : {".idx", ".rev", ".bitmap", ".pack", ".keep"})
         unlink(pack_file(name, suffix));

@@ -92,7 +92,7 @@ public:
     /// Makes a pack go, and multi-pack-index with it, which may name it. The descriptor keeps the bytes
     /// until it is closed: freeing megabytes takes milliseconds, the caller may hold a lock.
     Fd remove(const std::string &name) noexcept;
-    void remove_multi_pack_index() noexcept;
+    bool unlink(const std::string &file) noexcept;
 
     /// Everything in the directory but our temporary files.
     Names list() const;
@@ -100,8 +100,6 @@ public:
     std::uint64_t loose_bytes() const;
 
 private:
-    bool unlink(const std::string &name) noexcept;
-
     std::string objects_, path_;
     Fd fd_;
 };

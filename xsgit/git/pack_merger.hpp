@@ -26,7 +26,7 @@ struct MergedPack {
 };
 
 /// Hands the pack, with header and trailer, to `write` in pieces of some 100 KiB. The inputs' sizes
-/// must sum up to less than 2 GiB. About 0.3 us an object; 60 bytes of memory an object. Passes
+/// must sum up to less than 2 GiB. About 0.3 us an object; 100 bytes of memory an object. Passes
 /// on what `write` throws.
 MergedPack merge_packs(const std::vector<PackReader> &inputs,
                        const std::function<void(std::string_view)> &write);

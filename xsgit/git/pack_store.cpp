@@ -210,8 +210,12 @@ void PackStore::Impl::rescan()
         }
     }
     // One that was being written while we unlinked packs may name them.
-    if (std::exchange(unlinked, false))
-        dir.remove_multi_pack_index();
+    if (std::exchange(unlinked, false)) {
+        for (const auto &[file, bytes] : files) {
+            if (file.starts_with("multi-pack-index")) // and what belongs to it
+                dir.unlink(file);
+        }
+    }
 }
 
 PackStore::PackStore(std::string objects_dir, Limits limits)

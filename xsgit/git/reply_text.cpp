@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <iterator>
 
 namespace xsgit {
 
@@ -20,7 +19,9 @@ bool is_read(OpKind k) noexcept
 
 std::string operation_text(const Operation &op)
 {
-    std::string s(op_name(op.kind));
+    std::string s;
+    s.reserve(op.path.size() + 192); // a message grows from this
+    s += op_name(op.kind);
     if (!op.path.empty()) {
         s += ' ';
         s += escape(op.path);
@@ -63,7 +64,8 @@ void put_actor(std::string &out, const Actor &actor, std::string_view before, st
     if (actor.conn == 0)
         return;
     out += before;
-    fmt::format_to(std::back_inserter(out), "{}", actor.conn);
+    const fmt::format_int conn(actor.conn);
+    out.append(conn.data(), conn.size());
     if (!actor.peer.empty()) {
         out += " (";
         out += escape(actor.peer);

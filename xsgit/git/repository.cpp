@@ -40,7 +40,8 @@ public:
             commits_.clear();
             seen_ = {};
         } else if (now.st_ino != seen_.st_ino || now.st_size != seen_.st_size ||
-                   now.st_mtim.tv_sec != seen_.st_mtim.tv_sec || now.st_mtim.tv_nsec != seen_.st_mtim.tv_nsec) {
+                   now.st_mtim.tv_sec != seen_.st_mtim.tv_sec ||
+                   now.st_mtim.tv_nsec != seen_.st_mtim.tv_nsec) {
             read();
             seen_ = now;
         }
@@ -70,14 +71,16 @@ public:
     {
         const int error = git_repository_open(out(repo_), path.c_str());
         if (error == GIT_EOWNER)
-            throw GitError("repository " + path +
-                           " belongs to another user. Run this as that user, or allow it with: git config --global "
-                           "--add safe.directory " +
-                           path);
+            throw GitError(
+                "repository " + path +
+                " belongs to another user. Run this as that user, or allow it with: git config --global "
+                "--add safe.directory " +
+                path);
         if (error < 0)
             git::fail("cannot open repository " + path);
         git_dir_ = without_slash(git_repository_path(repo_.get()));
-        shallow_ = std::make_unique<Shallow>(without_slash(git_repository_commondir(repo_.get())) + "/shallow");
+        shallow_ =
+            std::make_unique<Shallow>(without_slash(git_repository_commondir(repo_.get())) + "/shallow");
         if (git_repository_odb(out(odb_), repo_.get()) < 0)
             git::fail("cannot open the objects of repository " + git_dir_);
     }
@@ -137,10 +140,17 @@ public:
             return std::nullopt;
         GitObject result;
         switch (git_odb_object_type(o.get())) {
-        case GIT_OBJECT_COMMIT: result.type = ObjectType::Commit; break;
-        case GIT_OBJECT_TREE: result.type = ObjectType::Tree; break;
-        case GIT_OBJECT_BLOB: result.type = ObjectType::Blob; break;
-        default: throw GitError("object " + id.hex() + in_here() + " is neither a commit, a tree nor a blob");
+        case GIT_OBJECT_COMMIT:
+            result.type = ObjectType::Commit;
+            break;
+        case GIT_OBJECT_TREE:
+            result.type = ObjectType::Tree;
+            break;
+        case GIT_OBJECT_BLOB:
+            result.type = ObjectType::Blob;
+            break;
+        default:
+            throw GitError("object " + id.hex() + in_here() + " is neither a commit, a tree nor a blob");
         }
         result.content = bytes(o);
         return result;
@@ -158,7 +168,8 @@ public:
         for (tree_text::Entry e; reader.next(e);)
             entries.push_back({std::string(e.name), e.id, e.tree});
         if (reader.malformed())
-            throw GitError("tree " + id.hex() + in_here() + " has an entry that is neither a file nor a tree");
+            throw GitError("tree " + id.hex() + in_here() +
+                           " has an entry that is neither a file nor a tree");
         return entries;
     }
 
@@ -185,12 +196,15 @@ public:
         if (error == 0)
             error = git_object_peel(out(commit), found.get(), GIT_OBJECT_COMMIT);
         switch (error) {
-        case 0: return from_git(*git_object_id(commit.get()));
+        case 0:
+            return from_git(*git_object_id(commit.get()));
         case GIT_ENOTFOUND:
         case GIT_EAMBIGUOUS:
         case GIT_EINVALIDSPEC:
-        case GIT_EPEEL: return std::nullopt;
-        default: git::fail("resolving " + spec + in_here());
+        case GIT_EPEEL:
+            return std::nullopt;
+        default:
+            git::fail("resolving " + spec + in_here());
         }
     }
 

@@ -16,14 +16,15 @@ namespace {
 
 constexpr const char *kDescription = "xenstore, as a history: git log --first-parent main\n";
 
-constexpr const char *kNoPush = "#!/bin/sh\n"
-                                "echo 'This history is written by xenstored alone; pushing to it is refused.' >&2\n"
-                                "exit 1\n";
+constexpr const char *kNoPush =
+    "#!/bin/sh\n"
+    "echo 'This history is written by xenstored alone; pushing to it is refused.' >&2\n"
+    "exit 1\n";
 
 constexpr std::pair<const char *, const char *> kConfig[] = {
-    {"gc.auto", "0"},               // nobody but a person fuses our packs
+    {"gc.auto", "0"}, // nobody but a person fuses our packs
     {"maintenance.auto", "false"},
-    {"core.fsync", "none"},         // the store ends with the host's boot
+    {"core.fsync", "none"}, // the store ends with the host's boot
     {"core.logAllRefUpdates", "false"},
     {"receive.autogc", "false"},
     {"receive.denyDeletes", "true"}, // what a push may do is decided by the hook: nothing

@@ -20,6 +20,8 @@ public:
     /// Annotates `dir` and all below. `base`, if any, is an encoded version of it.
     void encode_dir(const Node &dir, const Node *base, const Oid *special)
     {
+        work_.reserve(kUsualDepth);
+        changes_.reserve(kUsualDepth);
         work_.push_back({base, &dir, special, 0, 0});
         for (std::size_t i = 0; i < work_.size(); ++i)
             expand(i);
@@ -31,6 +33,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t kUsualDepth = 16;
+
     struct Work {
         const Node *base; // null: write from nothing
         const Node *dir;
@@ -138,7 +142,8 @@ private:
         if (const Oid id = tree_text::id_of(part.content, kValueEntry, false); !id.is_null())
             out_.put(ObjectType::Blob, id, node.value());
         else
-            out_.put(ObjectType::Blob, tree_text::id_of(part.content, kHexEntry, false), hex_text(node.value()));
+            out_.put(ObjectType::Blob, tree_text::id_of(part.content, kHexEntry, false),
+                     hex_text(node.value()));
     }
 
     void write_part(Part &part) // recursion over hash digits: at most 40 deep

@@ -77,7 +77,8 @@ struct Place {
 
 class Loader {
 public:
-    Loader(const Repository &repo, std::uint32_t epoch, LoadCache &cache) : repo_(repo), epoch_(epoch), cache_(cache)
+    Loader(const Repository &repo, std::uint32_t epoch, LoadCache &cache)
+        : repo_(repo), epoch_(epoch), cache_(cache)
     {
     }
 
@@ -224,8 +225,9 @@ private:
         part.leaf_perms = Ref<const LeafPerms>(new LeafPerms(std::move(counts), std::move(text), perms_id));
     }
 
-    void read_children(Frame &f, Part &part, const Oid &id, const Place &place, std::span<const TreeEntry> children,
-                       const ParsedPerms &perms, PermCounts &counts, std::vector<const Node *> &leaves)
+    void read_children(Frame &f, Part &part, const Oid &id, const Place &place,
+                       std::span<const TreeEntry> children, const ParsedPerms &perms, PermCounts &counts,
+                       std::vector<const Node *> &leaves)
     {
         if (children.size() > kFlatChildren)
             bad(id, "it has too many children for one tree");
@@ -362,7 +364,8 @@ private:
 
 } // namespace
 
-Tree load_tree(const Repository &repo, const Oid &tree, std::uint32_t epoch, const std::shared_ptr<LoadCache> &cache)
+Tree load_tree(const Repository &repo, const Oid &tree, std::uint32_t epoch,
+               const std::shared_ptr<LoadCache> &cache)
 {
     if (cache) {
         cache->trim();

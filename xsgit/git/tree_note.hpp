@@ -43,8 +43,9 @@ struct Part final : RefCounted<Part> {
 
     Part() = default;
     Part(const Part &o)
-        : RefCounted<Part>(o), oid(o.oid), placement(o.placement), content(o.content), leaf_perms(o.leaf_perms),
-          count(o.count), buckets(o.buckets ? std::make_unique<Buckets>(*o.buckets) : nullptr)
+        : RefCounted<Part>(o), oid(o.oid), placement(o.placement), content(o.content),
+          leaf_perms(o.leaf_perms), count(o.count),
+          buckets(o.buckets ? std::make_unique<Buckets>(*o.buckets) : nullptr)
     {
     }
     static void destroy(const Part *p) noexcept { delete p; } // at most 40 deep: hex digits of a SHA-1
@@ -52,8 +53,8 @@ struct Part final : RefCounted<Part> {
     Oid oid;
     Placement placement;
     std::string content;
-    Ref<const LeafPerms> leaf_perms; // null: no %perms yet
-    std::size_t count = 0;           // children in here, in buckets too
+    Ref<const LeafPerms> leaf_perms;  // null: no %perms yet
+    std::size_t count = 0;            // children in here, in buckets too
     std::unique_ptr<Buckets> buckets; // null: flat
 };
 

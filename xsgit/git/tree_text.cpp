@@ -2,11 +2,15 @@
 #include "xsgit/git/tree_text.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <cstring>
 
 namespace xsgit::tree_text {
 
 namespace {
+
+static_assert(std::endian::native == std::endian::little);
 
 constexpr std::string_view kTreeMode = "40000 ";
 constexpr std::string_view kBlobMode = "100644 ";
@@ -15,21 +19,51 @@ constexpr std::size_t kIdSize = 20;
 std::string_view mode_of(bool tree) noexcept { return tree ? kTreeMode : kBlobMode; }
 
 struct Spot {
-    std::size_t at;      // of the entry's first byte, or where it belongs
+    std::size_t at; // of the entry's first byte, or where it belongs
     bool found;
     std::size_t end = 0; // behind the entry, when found
 };
 
-/// One scan over the entries before the wanted one.
+/// The first eight bytes of an entry's name as git sorts it ("/" behind the name of a tree), as a number that sorts
+/// the same way. `whole`: the name has no more.
+struct Prefix {
+    std::uint64_t order;
+    std::size_t length; // of the name; beyond 7 only a lower bound
+    bool whole;
+};
+
+/// `name` ends in NUL, and at least seven more bytes can be read.
+Prefix prefix_of(const char *name, bool tree) noexcept
+{
+    std::uint64_t w;
+    std::memcpy(&w, name, sizeof w);
+    // The lowest byte that is zero has its top bit set, and none below it.
+    const std::uint64_t zero = (w - 0x0101010101010101) & ~w & 0x8080808080808080;
+    if (zero == 0)
+        return {__builtin_bswap64(w), 8, false};
+    const auto length = static_cast<unsigned>(std::countr_zero(zero)) / 8;
+    w &= (std::uint64_t{1} << (8 * length)) - 1;
+    if (tree)
+        w |= std::uint64_t{'/'} << (8 * length);
+    return {__builtin_bswap64(w), length, true};
+}
+
+/// One scan over the entries before the wanted one. Most names are short: a comparison of numbers each.
 Spot locate(std::string_view content, std::string_view name, bool tree) noexcept
 {
+    char padded[8] = {};
+    std::memcpy(padded, name.data(), std::min(name.size(), sizeof padded));
+    const Prefix wanted = prefix_of(padded, tree);
     std::size_t at = 0;
     while (at < content.size()) {
         const bool is_tree = content[at] == '4';
         const char *const entry_name = content.data() + at + mode_of(is_tree).size();
-        const std::size_t length = std::strlen(entry_name); // a NUL is always there
-        const int order = compare({entry_name, length}, is_tree, name, tree);
+        const Prefix here = prefix_of(entry_name, is_tree);
+        const std::size_t length = here.whole ? here.length : 8 + std::strlen(entry_name + 8);
         const auto end = static_cast<std::size_t>(entry_name - content.data()) + length + 1 + kIdSize;
+        int order = here.order < wanted.order ? -1 : here.order > wanted.order;
+        if (order == 0 && !(here.whole && wanted.whole))
+            order = compare({entry_name, length}, is_tree, name, tree);
         if (order == 0)
             return {at, true, end};
         if (order > 0)

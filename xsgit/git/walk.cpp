@@ -10,8 +10,15 @@ std::optional<WalkedCommit> HistoryWalk::next()
     if (next_.is_null())
         return std::nullopt;
     auto info = repo_.commit(next_);
-    if (!info)
-        throw GitError("commit " + next_.hex() + " is missing in " + repo_.git_dir());
+    if (!info) {
+        // The epoch below may have been dropped since the last step. Whether anything else is lost is fsck's to say.
+        if (!started_)
+            throw GitError("commit " + next_.hex() + " is missing in " + repo_.git_dir());
+        cut_ = true;
+        next_ = Oid{};
+        return std::nullopt;
+    }
+    started_ = true;
     next_ = Oid{};
     if (!info->parents.empty()) {
         if (repo_.is_shallow(info->id))
@@ -26,7 +33,7 @@ std::optional<WalkedCommit> HistoryWalk::next()
 std::vector<WalkedCommit> side_commits(const Repository &repo, const CommitInfo &merge)
 {
     std::vector<WalkedCommit> steps;
-    if (merge.parents.size() != 2 || repo.is_shallow(merge.id))
+    if (merge.parents.size() != 2 || repo.is_shallow(merge.id) || !repo.exists(merge.parents[1]))
         return steps;
     // The steps carry the merge's number; the commit they fork from carries another one.
     const std::uint64_t seq = parse_trailers(merge.message).seq;

@@ -16,14 +16,14 @@ struct WalkedCommit {
 };
 
 /// The commits from `tip` along first parents, newest first, down to the root or to where history was
-/// cut off. About 3 us each.
+/// cut off, which may happen while one walks. About 3 us each.
 ///   for (HistoryWalk walk(repo, tip); auto c = walk.next();) …
 class HistoryWalk {
 public:
     /// `repo` must outlive this. A null `tip` is an empty history.
     HistoryWalk(const Repository &repo, const Oid &tip) : repo_(repo), next_(tip) {}
 
-    /// Nullopt at the end. Throws GitError if a commit is missing that history does not end at.
+    /// Nullopt at the end. Throws GitError if the tip is missing or a commit is damaged.
     std::optional<WalkedCommit> next();
     /// Whether the walk ended at a commit whose parents are no longer there.
     bool was_cut() const noexcept { return cut_; }
@@ -31,6 +31,7 @@ public:
 private:
     const Repository &repo_;
     Oid next_;
+    bool started_ = false;
     bool cut_ = false;
 };
 

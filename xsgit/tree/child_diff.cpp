@@ -11,7 +11,7 @@ namespace xsgit {
 namespace {
 
 struct Entry {
-    std::size_t height = 0;         // 0: a node
+    std::size_t height = 0;          // 0: a node
     const ChildPage *page = nullptr; // if height > 0
     const Node *first = nullptr;
     std::uint64_t prefix = 0;
@@ -43,7 +43,8 @@ bool ChildDiff::next()
 {
     const auto entry = [](const Children::Cursor &c) {
         const auto &[page, i] = c.stack_[c.depth_ - 1];
-        return Entry{page->level(), page->is_leaf() ? nullptr : page->page(i), page->first_of(i), page->prefix(i)};
+        return Entry{page->level(), page->is_leaf() ? nullptr : page->page(i), page->first_of(i),
+                     page->prefix(i)};
     };
     const auto advance = [](Children::Cursor &c) {
         ++c.stack_[c.depth_ - 1].index;

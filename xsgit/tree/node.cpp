@@ -11,7 +11,8 @@
 namespace xsgit {
 
 Node::Node(std::uint32_t name_size, BytesRef value, PermsRef perms, Children children) noexcept
-    : name_size_(name_size), value_(std::move(value)), perms_(std::move(perms)), children_(std::move(children))
+    : name_size_(name_size), value_(std::move(value)), perms_(std::move(perms)),
+      children_(std::move(children))
 {
 }
 

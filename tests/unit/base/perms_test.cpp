@@ -42,15 +42,18 @@ TEST_CASE("perms: an entry as C's strtol reads it")
 TEST_CASE("perms: bad entries")
 {
     for (const char *bad :
-         {"", "r", "5", "x5", "R5", "r5 ", "r5x", "r-5", "r-1", "r65536", "r0x10000", "r08", "r0x", "r0xg", "r+", "r-",
-          "r ", "r+-5", "r+ 5", "r--5", "r99999999999999999999999999", "r0x+5", "r0x 5", "rr5", "r5!", "r1.0", "r0b1"})
+         {"",      "r",     "5",      "x5",       "R5",   "r5 ",  "r5x",
+          "r-5",   "r-1",   "r65536", "r0x10000", "r08",  "r0x",  "r0xg",
+          "r+",    "r-",    "r ",     "r+-5",     "r+ 5", "r--5", "r99999999999999999999999999",
+          "r0x+5", "r0x 5", "rr5",    "r5!",      "r1.0", "r0b1"})
         CHECK_MESSAGE(parsed(bad) == "EINVAL", bad);
     CHECK(parsed(std::string_view("r5\0", 3)) == "EINVAL");
 }
 
 TEST_CASE("perms: text form there and back")
 {
-    const PermsRef p = PermList::make({{0, kNone, false}, {5, kRead, false}, {7, kWrite, true}, {65535, kBoth, false}});
+    const PermsRef p =
+        PermList::make({{0, kNone, false}, {5, kRead, false}, {7, kWrite, true}, {65535, kBoth, false}});
     CHECK(p->text() == "n0,r5,w7!,b65535");
     CHECK(p->owner() == 0);
     const PermsRef q = PermList::from_text(p->text());
@@ -62,8 +65,8 @@ TEST_CASE("perms: text form there and back")
 
 TEST_CASE("perms: malformed text")
 {
-    for (const char *bad : {"", ",", "n", "n0,", ",n0", "n0,,r1", "x0", "n65536", "n-1", "n00", "n01", "n0 ", "n0!",
-                            "n0,r!", "n0,r1!!", "n0x1", "n+1", "0", "n0;r1"})
+    for (const char *bad : {"", ",", "n", "n0,", ",n0", "n0,,r1", "x0", "n65536", "n-1", "n00", "n01", "n0 ",
+                            "n0!", "n0,r!", "n0,r1!!", "n0x1", "n+1", "0", "n0;r1"})
         CHECK_MESSAGE(!PermList::from_text(bad), bad);
 }
 

@@ -34,7 +34,10 @@ inline std::string nul(std::string text)
 }
 
 struct Client {
-    explicit Client(const std::string &path) : fd(connect_to(path, SOCK_STREAM)) { set_timeout(fd.get(), 10); }
+    explicit Client(const std::string &path) : fd(connect_to(path, SOCK_STREAM))
+    {
+        set_timeout(fd.get(), 10);
+    }
 
     bool send(const std::string &bytes)
     {

@@ -37,8 +37,8 @@ public:
         fold->refuse = refuse;
         file_ = SlotFile::open(slots());
         names_ = std::make_unique<SentNames>();
-        loop_ = std::make_unique<Loop>(Loop::Parts{*fold, *file_, *names_, hypervisor_, log_, listener_.get(), -1,
-                                                   stop_reader_.get(), dir_.path, blame});
+        loop_ = std::make_unique<Loop>(Loop::Parts{*fold, *file_, *names_, hypervisor_, log_, listener_.get(),
+                                                   -1, stop_reader_.get(), dir_.path, blame});
         loop_->resume(orphans);
         thread_ = std::thread([this] { loop_->run(); });
     }
@@ -249,7 +249,9 @@ TEST_CASE("what the store refuses is tried again without spinning")
     Daemon d;
     d.start();
     Client a(d.path());
+    auto leaver = std::make_unique<Client>(d.path());
     CHECK(a.ask(MsgType::Read, "/|") == "");
+    CHECK(leaver->ask(MsgType::Read, "/|") == "");
     d.fold->refuse = true;
     rusage before{}, after{};
     getrusage(RUSAGE_SELF, &before);
@@ -257,18 +259,44 @@ TEST_CASE("what the store refuses is tried again without spinning")
     REQUIRE(a.send(request(MsgType::Write, nul("/r|1")) + request(MsgType::Write, nul("/r|2"))));
     Client b(d.path()); // its connection waits, too
     REQUIRE(b.send(request(MsgType::Read, nul("/r|"))));
-    { Client gone(d.path()); }
+    REQUIRE(leaver->send(request(MsgType::Write, nul("/left|1"))));
+    leaver.reset();
     usleep(300'000);
     getrusage(RUSAGE_SELF, &after);
     CHECK(d.fold->attempts - attempts < 2000);
     CHECK(after.ru_utime.tv_sec * 1'000'000 + after.ru_utime.tv_usec -
-              (before.ru_utime.tv_sec * 1'000'000 + before.ru_utime.tv_usec) < 150'000);
+              (before.ru_utime.tv_sec * 1'000'000 + before.ru_utime.tv_usec) <
+          150'000);
     d.fold->refuse = false;
     CHECK(a.receive().payload == nul("OK|"));
     CHECK(a.receive().payload == nul("OK|"));
     const std::string read = b.receive().payload;
     CHECK((read == "2" || read == nul("ENOENT|") || read == "1")); // order between the two is open
     CHECK(b.ask(MsgType::Read, "/r|") == "2");
+    CHECK(b.ask(MsgType::Read, "/left|") == "1");
+}
+
+TEST_CASE("clients beyond the limit of descriptors wait until others leave")
+{
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit few{300, before.rlim_max}; // room for 172 clients
+    setrlimit(RLIMIT_NOFILE, &few);
+    Daemon d;
+    d.start();
+    setrlimit(RLIMIT_NOFILE, &before); // the clients of this process need some, too
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 173; ++i) {
+        clients.push_back(std::make_unique<Client>(d.path()));
+        REQUIRE(clients.back()->send(request(MsgType::Read, nul("/|"))));
+    }
+    for (int i = 0; i < 172; ++i)
+        REQUIRE(clients[static_cast<std::size_t>(i)]->receive().ok);
+    char byte;
+    usleep(20'000);
+    CHECK(recv(clients.back()->fd.get(), &byte, 1, MSG_DONTWAIT) < 0);
+    clients.erase(clients.begin());
+    CHECK(clients.back()->receive().ok);
 }
 
 TEST_CASE("a successor goes on where the server stopped")
@@ -353,7 +381,8 @@ TEST_CASE("a slot whose connection the journal does not know is connected, one b
     {
         const int fd = accept4(d.listener(), nullptr, nullptr, SOCK_NONBLOCK);
         const auto file = SlotFile::open(d.slots());
-        REQUIRE(file->take(fd, socket_cookie(fd), MemoryFold(d.journal).next_connection(), 0, "socket 0 1 2 early"));
+        REQUIRE(file->take(fd, socket_cookie(fd), MemoryFold(d.journal).next_connection(), 0,
+                           "socket 0 1 2 early"));
         file->begin_close(read_slot_fds(d.slots())[1].index);
     }
     d.start();

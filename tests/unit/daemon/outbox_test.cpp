@@ -19,7 +19,10 @@ std::string wire(std::uint32_t type, const std::string &payload)
     return std::string(reinterpret_cast<const char *>(header), sizeof header) + payload;
 }
 
-std::string event(const std::string &path, const std::string &token) { return wire(15, path + '\0' + token + '\0'); }
+std::string event(const std::string &path, const std::string &token)
+{
+    return wire(15, path + '\0' + token + '\0');
+}
 
 std::string drain(Outbox &box)
 {

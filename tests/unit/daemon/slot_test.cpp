@@ -97,7 +97,8 @@ TEST_CASE_FIXTURE(Fixture, "any piece size gives the same requests")
     for (const std::size_t piece : {1u, 7u, 16u, 4000u, 4111u, 4112u, 8000u}) {
         std::string stream;
         for (int i = 0; i < 40; ++i)
-            stream += request(static_cast<std::uint32_t>(i % 4 == 3 ? 4096 - i : i * 13), static_cast<char>('a' + i % 26));
+            stream += request(static_cast<std::uint32_t>(i % 4 == 3 ? 4096 - i : i * 13),
+                              static_cast<char>('a' + i % 26));
         std::string got;
         for (std::size_t at = 0; at < stream.size();) {
             transport.incoming += stream.substr(at, piece);
@@ -162,7 +163,7 @@ TEST_CASE("the slots file gives room when it is needed and takes it back")
     const TempDir dir;
     const std::string path = dir / "slots";
     SlotFile::create(path);
-    struct stat st{};
+    struct stat st {};
     REQUIRE(stat(path.c_str(), &st) == 0);
     CHECK((st.st_mode & 0777) == 0600);
     const auto empty = st.st_blocks;

@@ -162,7 +162,9 @@ TEST_CASE("PackStore: killed thirty times, always valid")
                 store.maintain(now);
             }
         }
-        usleep(15'000 + round * 1237 % 20'000);
+        for (int i = 0; i < 20'000 && !exists(repo.path() + "/" + ref); ++i)
+            usleep(1000); // the machine may be slow
+        usleep(10'000 + round * 1237 % 20'000);
         kill(child, SIGKILL);
         int status = 0;
         waitpid(child, &status, 0);

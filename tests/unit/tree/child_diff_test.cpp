@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using namespace xsgit;
 using namespace xsgit::test;
 
@@ -50,10 +52,11 @@ TEST_CASE("child diff: unrelated versions of unlike size")
     for (const char *n : {"a", "n1500", "z"})
         small = small.with(node(n));
     const Children shared = Children().with(NodeRef(big.find("n1500")));
-    std::size_t listed = 0;
+    std::size_t listed = 0, removed = 0;
     for (ChildDiff d(big, shared); d.next(); ++listed)
-        CHECK(d.after() == nullptr);
+        removed += d.after() == nullptr;
     CHECK(listed == 2999);
+    CHECK(removed == 2999);
     listed = 0;
     for (ChildDiff d(small, big); d.next();)
         ++listed;
@@ -96,4 +99,24 @@ TEST_CASE("child diff: pages that split or join hide nothing and cost little")
         a = b;
     }
     CHECK(dearest <= 4 * 4 * 32);
+}
+
+TEST_CASE("child diff: after a gap of many pages, what is shared is passed again")
+{
+    const Children a = numbered(50000);
+    const auto all = names(a);
+    for (const std::size_t gap : {100u, 3000u, 20000u}) {
+        Children b = a;
+        for (std::size_t i = 10000; i < 10000 + gap; ++i)
+            b = std::move(b).without(all[i]);
+        for (const bool back : {false, true}) {
+            ChildDiff d(back ? b : a, back ? a : b);
+            std::size_t listed = 0;
+            while (d.next())
+                ++listed;
+            CHECK(listed == gap);
+            // The gap's nodes and pages, and both borders on each of four levels.
+            CHECK(d.visits() <= gap + gap / 12 + gap / 144 + 4 * 4 * 32);
+        }
+    }
 }

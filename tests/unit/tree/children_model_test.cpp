@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 
 using namespace xsgit;
@@ -93,7 +94,10 @@ void run(std::uint64_t seed, std::size_t range, std::size_t operations, std::siz
             bool good = true;
             for (ChildDiff d(a.children, b.children); d.next();) {
                 const Node *before = d.before(), *after = d.after();
-                REQUIRE((before || after));
+                if (!before && !after) {
+                    good = false;
+                    break;
+                }
                 const std::string name(before ? before->name() : after->name());
                 good = good && (last.empty() || last < name) && before != after;
                 good = good && (!before || (gone.count(name) && gone[name] == before && gone.erase(name)));
@@ -124,8 +128,7 @@ TEST_CASE("children model: grow, then empty in order, from both ends")
         while (!left.empty()) {
             c = std::move(c).without(left.back());
             left.pop_back();
-            REQUIRE(c.size() == left.size());
-            REQUIRE((left.empty() || c.find(left.back())));
+            REQUIRE((c.size() == left.size() && (left.empty() || c.find(left.back()))));
         }
         CHECK(c.empty());
     }

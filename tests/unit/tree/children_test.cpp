@@ -25,9 +25,10 @@ TEST_CASE("children: none")
 
 TEST_CASE("children: sorted by bytes, also beyond the eight that pages keep")
 {
-    std::vector<std::string> all = {"B",         "a",          "aa",         "feature-", "feature-a", "feature-gso-tcpv4",
-                                    "feature-gso", "feature-b", "abcdefg",    "abcdefgh", "abcdefghi", "abcdefgh-",
-                                    "1",         "10",         "2",          "_",        "@",         "-"};
+    std::vector<std::string> all = {
+        "B",           "a",         "aa",      "feature-", "feature-a", "feature-gso-tcpv4",
+        "feature-gso", "feature-b", "abcdefg", "abcdefgh", "abcdefghi", "abcdefgh-",
+        "1",           "10",        "2",       "_",        "@",         "-"};
     Children c;
     for (const auto &n : all)
         c = c.with(node(n));
@@ -37,7 +38,8 @@ TEST_CASE("children: sorted by bytes, also beyond the eight that pages keep")
         REQUIRE(c.find(n));
         CHECK(c.find(n)->name() == n);
     }
-    for (const char *n : {"", "b", "feature", "feature-gs", "feature-gso-tcpv", "feature-gso-tcpv6", "abcdef", "abcdefghj"})
+    for (const char *n :
+         {"", "b", "feature", "feature-gs", "feature-gso-tcpv", "feature-gso-tcpv6", "abcdef", "abcdefghj"})
         CHECK(c.find(n) == nullptr);
 }
 

@@ -95,8 +95,9 @@ void ScratchRepo::put(const FinishedPack &pack) const
 void ScratchRepo::set_ref(const std::string &name, const Oid &id) const
 {
     const std::string file = path_ + "/" + name;
-    write_file(file + ".new", id.hex() + "\n");
-    if (rename((file + ".new").c_str(), file.c_str()) != 0)
+    const std::string fresh = path_ + "/fresh_ref"; // below refs/ it would be a ref, if a broken one
+    write_file(fresh, id.hex() + "\n");
+    if (rename(fresh.c_str(), file.c_str()) != 0)
         throw std::runtime_error("cannot set " + name);
 }
 

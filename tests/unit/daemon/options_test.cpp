@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/default_paths.hpp"
+#include "server/daemon/options.hpp"
+
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <stdexcept>
+#include <unistd.h>
+
+using namespace xsgit::server;
+
+namespace {
+
+CommandLine parse(std::vector<const char *> args)
+{
+    args.insert(args.begin(), "xenstored");
+    return parse_command_line(static_cast<int>(args.size()), args.data());
+}
+
+std::string refusal(const std::vector<const char *> &args)
+{
+    try {
+        parse(args);
+    } catch (const std::runtime_error &e) {
+        return e.what();
+    }
+    return "";
+}
+
+} // namespace
+
+TEST_CASE("options of the C daemon, short and long, as scripts pass them")
+{
+    const Options o = parse({"-N",
+                             "-F",
+                             "/p/pid",
+                             "--entry-nb=5",
+                             "-W",
+                             "7",
+                             "--transaction=20",
+                             "-Qmemory=100",
+                             "-Q",
+                             "outstanding=3",
+                             "-q",
+                             "memory=50",
+                             "-w",
+                             "watch-event=9",
+                             "-T",
+                             "/t",
+                             "--trace-control=+wrl",
+                             "--priv-domid",
+                             "1",
+                             "--master-domid=2",
+                             "--event",
+                             "3",
+                             "-D",
+                             "-R",
+                             "-V",
+                             "-P",
+                             "-I",
+                             "off",
+                             "-K"})
+                          .options;
+    CHECK(o.foreground);
+    CHECK(o.pid_file == "/p/pid");
+    CHECK(o.quotas.at("nodes") == 5);
+    CHECK(o.quotas.at("watches") == 7);
+    CHECK(o.quotas.at("transactions") == 20);
+    CHECK(o.quotas.at("memory") == 100);
+    CHECK(o.quotas.at("outstanding") == 3);
+    CHECK(o.soft_quotas.at("memory") == 50);
+    CHECK(o.watch_event_timeout == 9);
+    CHECK(o.trace_file == "/t");
+    CHECK(o.trace_control == std::vector<std::string>{"+wrl"});
+    CHECK(o.priv_domid == 1);
+    CHECK(o.master_domid == 2);
+    CHECK(o.event == 3);
+    CHECK(!o.standalone);
+    CHECK(!o.resume);
+}
+
+TEST_CASE("unknown options are reported and ignored, everything else wrong is fatal")
+{
+    const CommandLine line = parse({"--frob", "--standalone", "-Z"});
+    CHECK(line.options.standalone);
+    CHECK(line.notes.size() == 2);
+    CHECK(refusal({"stray"}).find("stray") != std::string::npos);
+    CHECK(refusal({"--frob", "value"}).find("value") != std::string::npos); // as with getopt
+    CHECK(refusal({"-Q", "nonsense=1"}).find("nonsense") != std::string::npos);
+    CHECK(refusal({"-Q", "memory"}).find("name=number") != std::string::npos);
+    CHECK(refusal({"-Q", "memory=many"}).find("many") != std::string::npos);
+    CHECK(refusal({"-E", "-1"}) != "");
+    CHECK(refusal({"--repo-size", "1G"}) != "");
+    CHECK(refusal({"-F"}) != "");
+}
+
+TEST_CASE("long options may be cut short while they are unambiguous, and the last one counts")
+{
+    CHECK(parse({"--pid=/x"}).options.pid_file == "/x");
+    CHECK(parse({"--stand"}).options.standalone);
+    CHECK(parse({"--re=/x"}).notes.size() == 1); // --repo or --repo-size
+    CHECK(parse({"--repo=/x"}).options.repo == "/x");
+    CHECK(parse({"--repo=/x", "--repo=/y"}).options.repo == "/y");
+}
+
+TEST_CASE("help and version print and do nothing")
+{
+    CHECK(parse({"--help"}).text->find("--standalone") != std::string::npos);
+    CHECK(parse({"-H"}).text);
+    CHECK(parse({"--version"}).text->find("xsgit") != std::string::npos);
+    CHECK(!parse({"-N"}).text);
+}
+
+TEST_CASE("the socket is where the environment says, unless an option does")
+{
+    unsetenv("XENSTORED_PATH");
+    setenv("XENSTORED_RUNDIR", "/run/dir", 1);
+    CHECK(parse({}).options.socket == "/run/dir/socket");
+    setenv("XENSTORED_PATH", "/some/path", 1);
+    CHECK(parse({}).options.socket == "/some/path");
+    CHECK(parse({"--socket", "/other"}).options.socket == "/other");
+    unsetenv("XENSTORED_PATH");
+    unsetenv("XENSTORED_RUNDIR");
+    CHECK(parse({}).options.socket == "/run/xenstored/socket");
+}
+
+TEST_CASE("a server that becomes the keeper has the same options, with absolute paths, however often")
+{
+    std::vector<std::string> args = {"xenstored", "--standalone", "--repo", "here.git", "-N"};
+    Options o = parse({"--standalone", "--repo", "here.git", "-N"}).options;
+    CHECK(o.repo == absolute_path("here.git"));
+    for (int i = 0; i < 3; ++i) {
+        args = resume_arguments(args, o, {3 + i, 5, 4});
+        std::vector<const char *> argv;
+        for (const std::string &a : args)
+            argv.push_back(a.c_str());
+        const Options again = parse_command_line(static_cast<int>(argv.size()), argv.data()).options;
+        CHECK(again.repo == o.repo);
+        CHECK(again.socket == o.socket);
+        CHECK(again.foreground);
+        REQUIRE(again.resume);
+        CHECK(again.resume->lock == 3 + i);
+        CHECK(again.resume->listen == 5);
+        CHECK(again.resume->control == 4);
+        CHECK(args.size() == 8);
+    }
+}
