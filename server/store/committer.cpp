@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace xsgit::server {
 namespace {
@@ -190,8 +191,8 @@ void Committer::publish()
     if (last_publish_us_ - last_checkpoint_us_ >= kCheckpointEvery ||
         at_.offset - checkpoint_at_.offset >= std::min<std::uint64_t>(kCheckpointBytes, journal_.capacity() / 4))
         checkpoint();
-    if (packs_.wants_epoch())
-        epoch_wanted = true;
+    if (packs_.wants_epoch() && std::exchange(asked_epoch_, writer_->epoch()) != writer_->epoch())
+        epoch_wanted = true; // once: the answer takes a while to come through the journal
     drop_old_epochs();
     const std::lock_guard lock(mutex_);
     done_ = published_event_;
@@ -288,11 +289,11 @@ void Committer::drop_old_epochs()
         const PackStore::Stats s = packs_.stats();
         if (s.oldest_epoch + 1 >= s.current_epoch)
             return;
-        const EpochBoundary *next = epochs_->find(s.oldest_epoch + 1);
-        if (!next)
+        const auto *next = epochs_->find_from(s.oldest_epoch + 1);
+        if (!next || next->first >= s.current_epoch)
             return;
         std::string shallow;
-        for (const Oid &id : next->commits)
+        for (const Oid &id : next->second.commits)
             shallow += id.hex() + "\n";
         replace_file(paths_.repo + "/shallow", shallow);
         packs_.drop_epoch(s.oldest_epoch);

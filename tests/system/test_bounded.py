@@ -29,6 +29,13 @@ def used(repo):
 
 def held(d):
     """Bytes of deleted files that the daemon still holds: they take room, too."""
+    living = set()  # a file that was made nameless and linked later is called deleted, too
+    for where, _, files in os.walk(d.repo):
+        for name in files:
+            try:
+                living.add(os.lstat(os.path.join(where, name)).st_ino)
+            except FileNotFoundError:
+                pass
     seen = {}
     pid = d.server_pid()
     try:
@@ -36,16 +43,16 @@ def held(d):
             for line in f:
                 if line.rstrip().endswith("(deleted)") and d.repo in line:
                     begin, end = (int(x, 16) for x in line.split()[0].split("-"))
-                    key = line.split()[4]
-                    seen[key] = max(seen.get(key, 0), end - begin)
+                    inode = int(line.split()[4])
+                    seen[inode] = max(seen.get(inode, 0), end - begin)
         for fd in os.listdir(f"/proc/{pid}/fd"):
             path = os.readlink(f"/proc/{pid}/fd/{fd}")
             if path.endswith(" (deleted)") and d.repo in path:
                 st = os.stat(f"/proc/{pid}/fd/{fd}")
-                seen[str(st.st_ino)] = max(seen.get(str(st.st_ino), 0), st.st_blocks * 512)
+                seen[st.st_ino] = max(seen.get(st.st_ino, 0), st.st_blocks * 512)
     except FileNotFoundError:
         pass
-    return sum(seen.values())
+    return sum(size for inode, size in seen.items() if inode not in living)
 
 
 class Measure(threading.Thread):

@@ -17,6 +17,9 @@ Library::Library()
     // Our own packs are checked where they are read back (tree_loader), and by fsck.
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
     git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, kObjectCache);
+    // Refs are set to commits that we have just written. Looking each one up would map every pack, and libgit2 never
+    // lets go of one: long after it is unlinked it would take its room on the tmpfs.
+    git_libgit2_opts(GIT_OPT_ENABLE_STRICT_OBJECT_CREATION, 0);
 }
 
 void fail(const std::string &what)
