@@ -24,7 +24,6 @@ struct Effect {
     Kind kind = None;
     OpKind op = OpKind::Read; // what a person would call it
     Path path;                // the node named
-    std::uint32_t levels = 0; // Created: nodes made, the named one included
     NodeRef before;           // Removed: the subtree that went; PermsSet: the node as it was
     NodeRef after;            // Created: the named node
 };

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace xsgit::server {
 namespace {
@@ -16,6 +17,7 @@ constexpr std::int64_t kFoldSlice = 5'000;           // us between looks at the 
 constexpr std::int64_t kCheckpointEvery = 1'000'000; // us
 constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal; a quarter of a small one
 constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory, and packs that merge well
+constexpr std::size_t kLookBack = 100'000;           // commits of one publication, at most
 constexpr int kStopTries = 50;                       // for room, of 100 ms each, when stopping
 constexpr std::size_t kTrimBytes = 8u << 20;         // unsent outputs kept between publishes
 
@@ -85,10 +87,27 @@ void Committer::load()
     }
     checkpointed_event_ = published_event_ = state_.event_number();
     published_ = writer_->tips();
-    if (const auto main = repo_->read_ref(kHead))
-        published_.main = *main;
+    if (const auto head = repo_->read_ref(kHead))
+        published_.main = last_seen_main(*head);
     if (const auto conflicts = repo_->read_ref(kConflicts))
         published_.conflicts = *conflicts;
+}
+
+/// Where main stood when we died: head moves first, so main may lie behind it. A main that is
+/// no ancestor of head was moved by somebody, and counts as standing at head.
+Oid Committer::last_seen_main(const Oid &head) const
+{
+    const auto main = repo_->read_ref(kMain);
+    Oid at = head;
+    for (std::size_t i = 0; main && i < kLookBack; ++i) {
+        if (at == *main)
+            return at;
+        const auto commit = repo_->commit(at);
+        if (!commit || commit->parents.empty())
+            break;
+        at = commit->parents.front();
+    }
+    return head;
 }
 
 void Committer::run()
@@ -192,8 +211,8 @@ void Committer::publish()
         at_.offset - checkpoint_at_.offset >=
             std::min<std::uint64_t>(kCheckpointBytes, journal_.capacity() / 4))
         checkpoint();
-    if (packs_.wants_epoch())
-        epoch_wanted = true;
+    if (packs_.wants_epoch() && std::exchange(asked_epoch_, writer_->epoch()) != writer_->epoch())
+        epoch_wanted = true; // once: the answer takes a while to come through the journal
     drop_old_epochs();
     const std::lock_guard lock(mutex_);
     done_ = published_event_;
@@ -290,14 +309,11 @@ void Committer::drop_old_epochs()
         const PackStore::Stats s = packs_.stats();
         if (s.oldest_epoch + 1 >= s.current_epoch)
             return;
-        // An epoch without commits has no boundary: the next one's stands for it.
-        const EpochBoundary *next = nullptr;
-        for (std::uint32_t e = s.oldest_epoch + 1; !next && e <= s.current_epoch; ++e)
-            next = epochs_->find(e);
-        if (!next)
+        const auto *next = epochs_->find_from(s.oldest_epoch + 1);
+        if (!next || next->first >= s.current_epoch)
             return;
         std::string shallow;
-        for (const Oid &id : next->commits)
+        for (const Oid &id : next->second.commits)
             shallow += id.hex() + "\n";
         replace_file(paths_.repo + "/shallow", shallow);
         packs_.drop_epoch(s.oldest_epoch);

@@ -50,6 +50,7 @@ private:
 
     void run();
     void load();
+    Oid last_seen_main(const Oid &head) const;
     bool fold_some();
     void pause();
     void publish();
@@ -81,7 +82,7 @@ private:
     std::int64_t last_publish_us_ = 0, last_checkpoint_us_ = 0;
     Journal::Position checkpoint_at_, checkpoint_old_at_;
     std::uint64_t published_event_ = 0, checkpointed_event_ = 0;
-    std::uint32_t noted_epoch_ = 0;
+    std::uint32_t noted_epoch_ = 0, asked_epoch_ = 0;
     int stop_tries_ = 0;
 
     std::atomic<std::int64_t> behind_since_{0};

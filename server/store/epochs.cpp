@@ -37,10 +37,10 @@ void Epochs::set(std::uint32_t epoch, EpochBoundary b, std::uint32_t oldest)
     replace_file(file_, text);
 }
 
-const EpochBoundary *Epochs::find(std::uint32_t epoch) const
+const std::pair<const std::uint32_t, EpochBoundary> *Epochs::find_from(std::uint32_t epoch) const
 {
-    const auto it = epochs_.find(epoch);
-    return it == epochs_.end() ? nullptr : &it->second;
+    const auto it = epochs_.lower_bound(epoch);
+    return it == epochs_.end() ? nullptr : &*it;
 }
 
 } // namespace xsgit::server

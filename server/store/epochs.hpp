@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace xsgit::server {
@@ -23,7 +24,9 @@ public:
     explicit Epochs(std::string file);
     /// Sets or replaces one, forgets those below `oldest`, writes the file. Throws std::system_error.
     void set(std::uint32_t epoch, EpochBoundary b, std::uint32_t oldest);
-    const EpochBoundary *find(std::uint32_t epoch) const;
+    /// The first epoch from `epoch` on that has a commit on main, and where it begins; null if there is none. (Two
+    /// Epoch events in a row leave one without.)
+    const std::pair<const std::uint32_t, EpochBoundary> *find_from(std::uint32_t epoch) const;
 
 private:
     std::string file_;

@@ -259,10 +259,10 @@ bool Store::execute(Event &e, Outputs &out)
 {
     Impl &s = *impl_;
     if (s.committer && s.committer->epoch_wanted.load(std::memory_order_relaxed)) {
-        s.committer->epoch_wanted = false;
         Event epoch;
         epoch.kind = EventKind::Epoch;
-        s.run(epoch, out);
+        if (s.run(epoch, out))
+            s.committer->epoch_wanted = false;
     }
     if (may_write(e) && lag_us() > kSlowWriters)
         return false;

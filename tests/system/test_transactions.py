@@ -157,7 +157,7 @@ def moved_and_unmoved_head():
                 harness.fail("EAGAIN fires nothing", f"{events}")
                 return
     harness.ok(f"400 transactions, {counts['OK']} merged: the same replies and events as without the detour")
-    check(counts["OK"] > 50 and counts["EAGAIN"] > 20, "both outcomes were met often", counts)
+    check(counts["OK"] > 50 and counts["EAGAIN"] > 5, "both outcomes were met often", counts)
     with moved.client() as c1, unmoved.client() as c2:
         equal(walk(c1, "/head"), walk(c2, "/head"), "both stores hold the same")
     git.settle(moved, "end")

@@ -64,7 +64,8 @@ def run_cleanups():
 def temporary(name="t"):
     """A directory on tmpfs that goes away at the end (unless --keep)."""
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
-    d = tempfile.mkdtemp(prefix=f"xsgit-{name}-", dir=base)
+    # The pid says whose it is: several people may test on one machine.
+    d = tempfile.mkdtemp(prefix=f"xsgit-{name}-{os.getpid()}-", dir=base)
     if not options.keep:
         on_exit(lambda: shutil.rmtree(d, ignore_errors=True))
     return d
