@@ -102,15 +102,6 @@ def xenstore_watch():
             p.kill()
 
 
-def xenstore_control():
-    name = daemon.which("xenstore-control", "/usr/lib/xen-*/bin/xenstore-control",
-                        os.path.join(daemon.peers(), "root/usr/lib/xen-*/bin/xenstore-control"))
-    if not check(name, "xenstore-control is installed"):
-        return
-    p = subprocess.run([name, "check"], capture_output=True, env=environment(), timeout=HANG)
-    equal((p.returncode, p.stdout), (0, b"OK\n"), "xenstore-control check says OK")
-
-
 def test_xenstore():
     name = os.environ.get("TEST_XENSTORE")
     places = ["/usr/lib/xen-*/bin/test-xenstore",
@@ -168,4 +159,3 @@ def pyxs_client():
 
 
 harness.main(xenstore_write_read, xenstore_list_ls, xenstore_rm_exists, xenstore_chmod, xenstore_watch,
-             xenstore_control, test_xenstore, pyxs_client, peer=True)
