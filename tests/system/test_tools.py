@@ -159,3 +159,4 @@ def pyxs_client():
 
 
 harness.main(xenstore_write_read, xenstore_list_ls, xenstore_rm_exists, xenstore_chmod, xenstore_watch,
+             test_xenstore, pyxs_client, peer=True)
