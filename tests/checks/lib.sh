@@ -29,7 +29,7 @@ check() {
 finish() { [ $failures = 0 ]; exit; }
 
 # build DIR [MESON-OPTION...]: configure (again, if the options are not those of last time)
-# and build everything. CXX chooses the compiler of a new folder.
+# and build everything, or $BUILD_TARGETS. CXX chooses the compiler of a new folder.
 build() {
     local dir=$1 want
     shift
@@ -40,7 +40,8 @@ build() {
         quietly meson setup --reconfigure "$dir" "$@" || return
     fi
     echo "$want" >"$dir/.xsgit-options"
-    quietly ninja -C "$dir"
+    # shellcheck disable=SC2086 -- several
+    quietly ninja -C "$dir" ${BUILD_TARGETS:-}
 }
 # The builds, by name; every check uses the same options for the same folder.
 build_gcc() { CXX=g++ build build -Dwerror=true; }

@@ -3,6 +3,7 @@
 
   unit.py BUILD                 one verdict per doctest case
   unit.py BUILD --by-program    one per program (and one per case that failed)
+  unit.py BUILD --only=A,B      these tests; a name that is none is a failure
 
 A test that is no doctest program is one case, judged by its exit status. A program that
 dies, runs out of time or runs no case at all is a failure of its own.
@@ -82,6 +83,12 @@ def main():
     build, by_program = sys.argv[1], "--by-program" in sys.argv[2:]
     tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", build]))
     failed = False
+    only = next((a[7:].split(",") for a in sys.argv[2:] if a.startswith("--only=")), None)
+    if only:
+        for name in set(only) - {t["name"] for t in tests}:
+            failed = True
+            print(f"FAIL: {name}: no such test")
+        tests = [t for t in tests if t["name"] in only]
     for test in sorted(tests, key=lambda t: t["name"]):
         name = test["name"]
         with tempfile.TemporaryDirectory() as tmp:
