@@ -264,21 +264,4 @@ def take_over():
     equal(git.fsck(d.repo), "", "the repository is sound")
 
 
-def same_after_death():
-    """What a dead daemon leaves is what its successor starts with, but for connections."""
-    d = daemon.Daemon().start()
-    traffic = Traffic(d)
-    time.sleep(1)
-    with d.client() as c:
-        tx = c.start()
-        c.write("/dead/in-transaction", "x", tx)
-        c.watch("/dead", "token")
-        d.kill()
-    traffic.stop(quietly=True)
-    if not check(d.can_describe(), "the daemon knows --describe"):
-        return
-    problem = compare_descriptions(d)
-    check(not problem, "what is described before and after a restart is the same", problem)
-
-
-harness.main(layout, take_over, twenty_kills, same_after_death)
+harness.main(layout, take_over, twenty_kills)
