@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 
 namespace xsgit::server {
@@ -87,17 +88,29 @@ void Committer::load()
     }
     checkpointed_event_ = published_event_ = state_.event_number();
     published_ = writer_->tips();
-    if (const auto head = repo_->read_ref(kHead))
+    if (const auto head = read_ref(kHead))
         published_.main = last_seen_main(*head);
-    if (const auto conflicts = repo_->read_ref(kConflicts))
+    if (const auto conflicts = read_ref(kConflicts))
         published_.conflicts = *conflicts;
+}
+
+/// A ref; one that holds no commit id is removed, since it would be in the way of the next write.
+std::optional<Oid> Committer::read_ref(const std::string &ref) const
+{
+    try {
+        return repo_->read_ref(ref);
+    } catch (const GitError &e) {
+        report_(ref + " cannot be read and is written anew: " + e.what());
+        ::unlink((paths_.repo + "/" + ref).c_str());
+        return std::nullopt;
+    }
 }
 
 /// Where main stood when we died: head moves first, so main may lie behind it. A main that is
 /// no ancestor of head was moved by somebody, and counts as standing at head.
 Oid Committer::last_seen_main(const Oid &head) const
 {
-    const auto main = repo_->read_ref(kMain);
+    const auto main = read_ref(kMain);
     Oid at = head;
     for (std::size_t i = 0; main && i < kLookBack; ++i) {
         if (at == *main)

@@ -50,6 +50,7 @@ private:
 
     void run();
     void load();
+    std::optional<Oid> read_ref(const std::string &ref) const;
     Oid last_seen_main(const Oid &head) const;
     bool fold_some();
     void pause();
