@@ -9,6 +9,7 @@
 #include <cassert>
 #include <deque>
 #include <map>
+#include <utility>
 
 namespace xsgit {
 
@@ -22,6 +23,9 @@ struct HistoryWriter::Impl {
     std::deque<Oid> commits;        // main's, gapless, up to the tip
     std::uint64_t first_commit = 0; // seq of the first of them
     std::map<std::uint64_t, Oid> remembered;
+    // Of the epoch before: transactions that started there may be open still, and a checkpoint names their bases.
+    std::deque<Oid> previous;
+    std::uint64_t first_previous = 0;
 
     /// The tip of conflicts with its tree and files: an epoch begins with a copy of it.
     std::vector<std::pair<Oid, GitObject>> last_conflict;
@@ -57,6 +61,8 @@ struct HistoryWriter::Impl {
     {
         if (const auto known = remembered.find(seq); known != remembered.end())
             return known->second;
+        if (seq >= first_previous && seq - first_previous < previous.size())
+            return previous[seq - first_previous];
         if (!in_epoch(seq))
             return std::nullopt;
         while (seq < first_commit) {
@@ -175,10 +181,15 @@ void HistoryWriter::on_conflict(const Conflict &c)
 void HistoryWriter::on_epoch(std::uint32_t epoch, const Tree &head)
 {
     Impl &s = *impl_;
+    // Bases lie in the epoch that ends now, or are its last commit: the engine has rebased older ones.
+    const std::uint64_t oldest = s.start.seq != 0 ? s.start.seq : s.tips.seq;
+    s.remembered.erase(s.remembered.begin(), s.remembered.lower_bound(oldest));
+    if (s.tips.seq != 0)
+        s.remembered[s.tips.seq] = s.tips.main;
+    s.previous = std::exchange(s.commits, {});
+    s.first_previous = s.first_commit;
     s.epoch = epoch;
     s.start = {};
-    s.commits.clear();
-    s.remembered.clear();
     if (!head.empty())
         encode_keyframe(head, epoch, s.pack);
     s.carry_conflict_over();

@@ -44,6 +44,8 @@ def fsck(repo):
                     and not os.path.exists(os.path.join(repo, "objects/pack", (re.findall(r"pack-[0-9a-f]+\.pack", l) or ["."])[0]))]
         if not vanished:
             break
+    for bad in re.findall(r"broken link from +commit ([0-9a-f]{40})", "\n".join(lines))[:1]:
+        lines += run(repo, "cat-file", "-p", bad, check=False)[1].splitlines()  # who wrote such a thing?
     text = "\n".join(lines)
     if len(text) > 1500:
         text = f"{text[:1000]}\n… {len(lines)} lines …\n{text[-400:]}"
