@@ -181,6 +181,10 @@ std::optional<int> Keeper::server_ended(int status)
     const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     if (WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped)
         return stopped();
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuperseded) {
+        log_.error("superseded", fmt::format("another daemon serves {} by now; this one ends", options_.repo));
+        return 1; // what we would clean up is the other's
+    }
     const std::string how = WIFSIGNALED(status) ? fmt::format("was ended by signal {} ({})", WTERMSIG(status),
                                                               strsignal(WTERMSIG(status)))
                                                 : fmt::format("ended with status {}", WEXITSTATUS(status));
@@ -248,8 +252,12 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
     set_timeout(newcomer_.get(), 10);
     const bool done = hand_over(newcomer_.get(), own_, options_.slots_path(), orphans_);
     newcomer_.reset();
-    if (done)
+    if (done) {
+        // Whom we wanted to follow still waits for our word, and would go on without it.
+        if (audience_.predecessor >= 0 && !was_ready())
+            confirm_take_over(audience_.predecessor);
         return 0;
+    }
     log_.warning("take-over", "a newcomer wanted to take over and failed; going on");
     blame_ = 0;
     start_again_ms_ = 0;
@@ -258,7 +266,7 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
 
 void Keeper::clean_up() const
 {
-    if (audience_.predecessor >= 0 && !was_ready())
+    if (audience_.predecessor >= 0 && !was_ready() && !peer_gone(audience_.predecessor))
         return; // everything is the predecessor's, which goes on
     for (const std::string &path :
          {options_.pid_file, options_.socket, options_.state_dir() + "/keeper.sock"})

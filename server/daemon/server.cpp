@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -46,6 +47,25 @@ UniqueFd watch_keeper(pid_t keeper)
     return UniqueFd(ends[0]);
 }
 
+/// Held by the one process that writes the journal; the last line of defence against two of them. Invalid: another
+/// one serves. The keeper closes it for a server that was killed.
+UniqueFd writer_lock(const std::string &state_dir)
+{
+    static constexpr int kTries = 250; // 5 s: whoever we follow is being ended
+    const std::string path = state_dir + "/writer";
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!fd)
+        throw std::system_error(errno, std::generic_category(), "cannot open " + path);
+    for (int i = 0; flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++i) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            throw std::system_error(errno, std::generic_category(), "cannot lock " + path);
+        if (i == kTries)
+            return {};
+        usleep(20'000);
+    }
+    return fd;
+}
+
 UniqueFd signals()
 {
     sigset_t set;
@@ -61,10 +81,14 @@ UniqueFd signals()
 
 void announce(const Birth &b)
 {
-    if (b.shared->ready.exchange(1) != 0)
+    if (b.shared->ready != 0)
         return;
-    if (const UniqueFd predecessor(b.audience.predecessor); predecessor)
+    // The word first: once we count as ready, our keeper takes the predecessor to have heard it.
+    UniqueFd predecessor(b.audience.predecessor);
+    if (predecessor)
         confirm_take_over(predecessor.get());
+    b.shared->ready = 1;
+    predecessor.reset();
     notify_service_manager(fmt::format("READY=1\nMAINPID={}\n", getpid()));
     if (b.options.foreground) {
         static constexpr std::string_view kText = "xenstored is ready\n";
@@ -93,6 +117,9 @@ int serve(const Birth &b)
 {
     prctl(PR_SET_NAME, "xenstored");
     const UniqueFd signal_fd = signals(), keeper_fd = watch_keeper(b.keeper);
+    const UniqueFd writer = writer_lock(b.options.state_dir());
+    if (!writer)
+        return kExitSuperseded;
     SentNames names;
     const std::unique_ptr<Store> store =
         Store::open({b.options.repo, boot_id(), b.options.repo_size},

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace xsgit::server {
@@ -86,6 +87,12 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
             return std::nullopt;
         }
     }
+    // Only this word makes us the heir: without it the other side may have given us up, and go on itself.
+    if (ControlReply go{}; !receive_message(socket, &go, sizeof go) || !go.ok) {
+        for (const int fd : received)
+            ::close(fd);
+        return std::nullopt;
+    }
     write_slot_fds(slots, numbers);
     return got;
 }
@@ -142,7 +149,7 @@ bool hand_over(int socket, const Inheritance &own, const std::string &slots, con
             items.push_back({FdRole::Slot, s.index, s.fd});
     for (const int fd : orphans)
         items.push_back({FdRole::Orphan, 0, fd});
-    if (send_all(socket, items)) {
+    if (const ControlReply go{1}; send_all(socket, items) && send_message(socket, &go, sizeof go)) {
         set_timeout(socket, 0); // recovery takes its time; a newcomer that fails closes the connection
         ControlReply serving{};
         if (receive_message(socket, &serving, sizeof serving) && serving.ok)
@@ -150,6 +157,12 @@ bool hand_over(int socket, const Inheritance &own, const std::string &slots, con
     }
     restore_numbers(slots, ours);
     return false;
+}
+
+bool peer_gone(int socket) noexcept
+{
+    pollfd fd{socket, 0, 0};
+    return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 bool may_control(int socket)

@@ -5,8 +5,10 @@
 //   newcomer: ControlRequest
 //   Stop:     the keeper ends the server in order, answers one ControlReply, and exits
 //   TakeOver: the keeper kills the server (always safe), then sends FdBatch messages, each with its descriptors as
-//             SCM_RIGHTS and answered by one ControlReply. Once the newcomer serves it says so by one more
-//             ControlReply, and the keeper exits. If the newcomer vanishes before that, the keeper goes on as before.
+//             SCM_RIGHTS and answered by one ControlReply, and at last one ControlReply of its own: from here on
+//             the newcomer is the heir. Once it serves it says so by one more ControlReply, and the keeper
+//             exits. If it vanishes before that, the keeper goes on as before. An heir that is itself taken over
+//             before it serves passes the last word on, so that the whole chain exits.
 #pragma once
 
 #include "server/daemon/unique_fd.hpp"
@@ -66,6 +68,9 @@ void confirm_take_over(int socket);
 /// The keeper's side of TakeOver, after the server is gone. True: the newcomer serves. False: it has vanished, and
 /// the slots file has our numbers again.
 bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans);
+
+/// Whether the process at the other end has closed the connection.
+bool peer_gone(int socket) noexcept;
 
 /// Whether the peer may give orders: root, or the user that we are.
 bool may_control(int socket);

@@ -239,29 +239,4 @@ def layout():
     wait_for(lambda: not d.members(), "both to end")
 
 
-def take_over():
-    """A second start with the same repository: the newcomer serves, connections live on."""
-    d = daemon.Daemon().start()
-    c = d.client()
-    c.write("/over/a", "1")
-    tx = c.start()
-    c.write("/over/b", "2", tx)
-    c.watch("/over", "token")
-    c.sync()
-    old = d.members()
-    second = daemon.Daemon(directory=d.dir, repo=d.repo)
-    second.launch()
-    wait_for(lambda: second.server_pid() and not d.members(), "the newcomer to take over")
-    check(not set(old) & set(second.members()), "a second start replaces keeper and server")
-    equal(c.read("/over/a"), b"1", "connections live on")
-    c.write("/over/b2", "x")
-    equal(c.take_events(), [(b"/over/b2", b"token")], "with their watches")
-    c.end(tx)
-    equal(c.read("/over/b"), b"2", "and their transactions")
-    with second.client() as new:
-        equal(new.read("/over/b"), b"2", "new ones are served")
-    second.stop()
-    equal(git.fsck(d.repo), "", "the repository is sound")
-
-
-harness.main(layout, take_over, twenty_kills)
+harness.main(layout, twenty_kills)

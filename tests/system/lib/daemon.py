@@ -82,10 +82,10 @@ class Daemon:
         return [self.binary, "--standalone", "-N", "--repo", self.repo, "--socket", self.socket,
                 "--pid-file", self.pid_file] + self.options
 
-    def launch(self):
-        """Starts the process without waiting for service."""
+    def launch(self, second=False):
+        """Starts the process without waiting for service. `second`: another daemon serves there now."""
         for f in (self.pid_file, self.socket):
-            if os.path.exists(f) and not self.alive():
+            if not second and os.path.exists(f) and not self.alive():
                 os.unlink(f)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
