@@ -216,13 +216,14 @@ void State::Impl::store_request(Step &s)
 void State::Impl::direct_request(Step &s)
 {
     Effect effect;
-    Tree after = tree;
+    Tree before; // kept only where somebody asks for it: a tree that nobody shares is changed in place
+    if (sink || watches.size() != 0)
+        before = tree;
     const Result<void> r = execute_store(s.type(), s.request.payload, s.client.subject(),
-                                         parse_lookups(s.event.facts), after, effect, reply_buffer);
+                                         parse_lookups(s.event.facts), tree, effect, reply_buffer);
     if (!r)
-        return s.error(r.error());
+        return s.error(r.error()); // and the tree is as it was
     if (effect.kind != Effect::None) {
-        Tree before = std::exchange(tree, std::move(after));
         fire_effect(effect, before, tree, s.out);
         ++seq;
         if (sink) {

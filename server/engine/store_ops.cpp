@@ -70,7 +70,7 @@ void create(Tree &tree, const Path &path, BytesRef value, const Subject &who, Ef
     e.after = node;
     for (std::size_t i = missing.size() - 1; i-- > 0;)
         node = Node::make(missing[i], nullptr, perms, Children().with(std::move(node)));
-    tree = tree.put(at.child(missing.front()), std::move(node));
+    tree = std::move(tree).put(at.child(missing.front()), std::move(node));
     e.kind = Effect::Created;
 }
 
@@ -190,7 +190,7 @@ struct Call {
             return fail(n.error());
         BytesRef value = Bytes::make(payload.substr(nul + 1));
         if (n) {
-            tree = tree.put(effect.path, (*n)->with_value(std::move(value)));
+            tree = std::move(tree).put(effect.path, (*n)->with_value(std::move(value)));
             effect.kind = Effect::Written;
         } else {
             create(tree, effect.path, std::move(value), who, effect);
@@ -223,7 +223,7 @@ struct Call {
             return fail(Error::Einval);
         effect.before = NodeRef(*n);
         effect.kind = Effect::Removed;
-        tree = tree.remove(effect.path);
+        tree = std::move(tree).remove(effect.path);
         return ok();
     }
 
@@ -268,7 +268,7 @@ struct Call {
             return fail(Error::Eperm);
         effect.before = NodeRef(*n);
         effect.kind = Effect::PermsSet;
-        tree = tree.put(effect.path, (*n)->with_perms(*perms));
+        tree = std::move(tree).put(effect.path, (*n)->with_perms(*perms));
         return ok();
     }
 };

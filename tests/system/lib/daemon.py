@@ -193,20 +193,6 @@ class Daemon:
                     return int(line.split()[1])
         return 0
 
-    def can_describe(self):
-        """Does this build know --describe?"""
-        p = subprocess.run([self.binary, "--help"], capture_output=True, timeout=HANG)
-        return b"--describe" in p.stdout
-
-    def describe(self):
-        """What a daemon that started now would recover from the repository, as text."""
-        if self.alive():
-            raise AssertionError("describe() is for a repository that nobody serves")
-        p = subprocess.run([self.binary, "--repo", self.repo, "--describe"], capture_output=True, timeout=HANG)
-        if p.returncode != 0:
-            raise RuntimeError(f"--describe failed ({p.returncode}): {p.stderr.decode(errors='replace')}")
-        return p.stdout.decode(errors="replace")
-
 
 class PeerC:
     """Debian's C xenstored on an emulated host, which has the domains 1 to 9."""
