@@ -182,7 +182,8 @@ std::optional<int> Keeper::server_ended(int status)
     if (WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped)
         return stopped();
     if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuperseded) {
-        log_.error("superseded", fmt::format("another daemon serves {} by now; this one ends", options_.repo));
+        log_.error("superseded",
+                   fmt::format("another daemon serves {} by now; this one ends", options_.repo));
         return 1; // what we would clean up is the other's
     }
     const std::string how = WIFSIGNALED(status) ? fmt::format("was ended by signal {} ({})", WTERMSIG(status),

@@ -16,7 +16,7 @@ namespace xsgit::server {
 
 /// How the server ended, as exit status. Everything else is a death.
 inline constexpr int kExitStopped = 0;
-inline constexpr int kExitFailed = 1; // with a message
+inline constexpr int kExitFailed = 1;     // with a message
 inline constexpr int kExitSuperseded = 2; // another daemon writes the journal
 
 /// In memory that keeper and server share.
