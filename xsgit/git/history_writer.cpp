@@ -57,12 +57,19 @@ struct HistoryWriter::Impl {
         return start.seq != 0 && seq >= start.seq && seq <= tips.seq;
     }
 
-    std::optional<Oid> find_commit(std::uint64_t seq)
+    /// For what a checkpoint names: of this epoch and the one before.
+    std::optional<Oid> find_base(std::uint64_t seq)
     {
         if (const auto known = remembered.find(seq); known != remembered.end())
             return known->second;
         if (seq >= first_previous && seq - first_previous < previous.size())
             return previous[seq - first_previous];
+        return find_commit(seq);
+    }
+
+    /// For what history names: of this epoch alone, which must stand without the others.
+    std::optional<Oid> find_commit(std::uint64_t seq)
+    {
         if (!in_epoch(seq))
             return std::nullopt;
         while (seq < first_commit) {
@@ -201,7 +208,7 @@ const PackBuffer &HistoryWriter::pack() const noexcept { return impl_->pack; }
 PackBuffer &HistoryWriter::pack() noexcept { return impl_->pack; }
 const EpochStart &HistoryWriter::epoch_start() const noexcept { return impl_->start; }
 
-std::optional<Oid> HistoryWriter::commit_of(std::uint64_t seq) const { return impl_->find_commit(seq); }
+std::optional<Oid> HistoryWriter::commit_of(std::uint64_t seq) const { return impl_->find_base(seq); }
 
 void HistoryWriter::remember(std::uint64_t seq, const Oid &commit) { impl_->remembered[seq] = commit; }
 

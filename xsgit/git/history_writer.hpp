@@ -60,7 +60,7 @@ public:
     const PackBuffer &pack() const noexcept;
     PackBuffer &pack() noexcept;
 
-    /// Commit id of a main commit of this epoch; nullopt if it lies before, or is unknown. O(1) for
+    /// Commit id of a main commit of this epoch or the one before; nullopt if it is older, or unknown. O(1) for
     /// those written by this writer or named by remember(); the first look-up of an older one reads back to it.
     std::optional<Oid> commit_of(std::uint64_t seq) const;
     void remember(std::uint64_t seq, const Oid &commit);

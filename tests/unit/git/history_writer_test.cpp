@@ -225,7 +225,6 @@ TEST_CASE("an epoch stands alone once the older ones are dropped")
     d.conflict(3);
     const Oid carried = d.writer().tips().conflicts;
     d.epoch(2);
-    CHECK(!d.writer().commit_of(3));
     CHECK(d.writer().epoch_start().seq == 0);
     CHECK(d.writer().epoch_start().main.is_null());
     CHECK(d.writer().epoch_start().conflicts == carried);
@@ -271,7 +270,7 @@ TEST_CASE("a transaction that started before the epoch forks from the tip")
     CHECK(box.git_ok("rev-parse main^{tree}") == slow_encode(d.tree(), hashing_maker()));
 }
 
-TEST_CASE("commits can be named")
+TEST_CASE("commits of this epoch and the one before can be named")
 {
     Sandbox box;
     Driver d(box);
@@ -279,8 +278,17 @@ TEST_CASE("commits can be named")
     id.bytes[0] = 7;
     d.writer().remember(100, id);
     CHECK(d.writer().commit_of(100) == id);
-    d.epoch(2);
-    CHECK(!d.writer().commit_of(100));
+    d.write_value("/a", "1");
+    const std::uint64_t first = d.writer().tips().seq;
+    const Oid commit = d.writer().tips().main;
+    CHECK(d.writer().commit_of(first) == commit);
+    d.epoch(2); // transactions that started there may be open
+    CHECK(d.writer().commit_of(first) == commit);
+    d.write_value("/a", "2");
+    CHECK(d.writer().commit_of(first) == commit);
+    d.epoch(3);
+    CHECK(!d.writer().commit_of(first));
+    CHECK(d.writer().commit_of(first + 1) == d.writer().tips().main);
 }
 
 TEST_CASE("stock git bisects, blames and clones what we write")
