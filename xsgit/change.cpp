@@ -24,6 +24,12 @@ std::string_view op_name(OpKind k) noexcept
         return "directory";
     case OpKind::GetPerms:
         return "get-perms";
+    case OpKind::Introduce:
+        return "introduce";
+    case OpKind::Release:
+        return "release";
+    case OpKind::Death:
+        return "death";
     }
     return "?";
 }

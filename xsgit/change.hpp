@@ -12,7 +12,20 @@
 
 namespace xsgit {
 
-enum class OpKind : std::uint8_t { Start, Write, Mkdir, Rm, SetPerms, Commit, Read, Directory, GetPerms };
+enum class OpKind : std::uint8_t {
+    Start,
+    Write,
+    Mkdir,
+    Rm,
+    SetPerms,
+    Commit,
+    Read,
+    Directory,
+    GetPerms,
+    Introduce, // of a domain; path: its home
+    Release,   // asked for; path: the domain's home
+    Death,     // found dead, by the daemon itself
+};
 
 /// The verb in a commit's subject: "write", "mkdir", "rm", "set-perms", …
 std::string_view op_name(OpKind k) noexcept;

@@ -5,6 +5,8 @@
 #include "server/store/store.hpp"
 
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace xsgit::server {
@@ -16,11 +18,15 @@ public:
     virtual std::vector<State::Connection> connections() const = 0;
     virtual std::uint64_t next_connection() const = 0;
     virtual std::uint64_t event_number() const = 0;
-    virtual std::vector<std::uint32_t> needs(const Event &e) const = 0;
+    virtual Needs needs(const Event &e) const = 0;
     virtual std::vector<UnsentOutput> take_unsent() = 0;
     virtual void start(Store::SentUpTo sent_up_to) = 0;
     virtual bool execute(Event &e, Outputs &out) = 0;
     virtual std::int64_t lag_us() const = 0;
+    /// Whether git shows everything up to event `number`; if not, it soon will.
+    virtual bool published(std::uint64_t number) = 0;
+    /// Facts for `xenstore-control status`: name and value.
+    virtual std::vector<std::pair<std::string, std::string>> status() const = 0;
 };
 
 } // namespace xsgit::server

@@ -142,6 +142,8 @@ void Loop::signalled()
     while (read(p_.signal_fd, &info, sizeof info) == sizeof info)
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
             stop_ = true;
+        else if (info.ssi_signo == SIGHUP)
+            p_.trace.reopen();
 }
 
 void Loop::watch(Connection &c)

@@ -5,16 +5,19 @@
 #pragma once
 
 #include "server/daemon/connection.hpp"
+#include "server/daemon/control_service.hpp"
 #include "server/daemon/fold.hpp"
 #include "server/daemon/hypervisor.hpp"
 #include "server/daemon/log.hpp"
 #include "server/daemon/sent_names.hpp"
 #include "server/daemon/slot_file.hpp"
+#include "server/daemon/trace.hpp"
 #include "server/daemon/unique_fd.hpp"
 
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -31,11 +34,14 @@ public:
         SlotFile &slots;
         SentNames &names; // for the store's threads: outlives them
         Hypervisor &hypervisor;
+        ControlService &control;
+        Trace &trace;
         Log &log;
         int listen_fd;
         int signal_fd;         // a signalfd; -1: none
         int keeper_fd;         // readable when the keeper has died; -1: none
         std::string state_dir; // where a poisonous request is kept
+        std::string settings;  // facts of a Settings event to begin with; empty: none
         unsigned blame = 0;    // how much a request is to blame that was being executed at the last death
     };
     explicit Loop(const Parts &parts);
@@ -64,7 +70,8 @@ private:
     void serve();
     bool execute(Connection &c);
     bool execute(Event &e);
-    std::string look_up(const Event &e);
+    std::optional<std::string> find_facts(const Event &e, Connection &c);
+    void tell_refusals();
     void keep_poison(const Event &e);
     void deliver(std::uint64_t event);
     void flush(Connection &c);

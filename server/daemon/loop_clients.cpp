@@ -78,6 +78,7 @@ void Loop::admit(std::unique_ptr<Connection> c)
         return;
     }
     Connection &client = *c;
+    p_.trace.object("CREATE connection", client.id, 0);
     clients_.emplace(client.id, std::move(c));
     epoll_event ev{};
     ev.events = client.interest = EPOLLIN;
@@ -117,6 +118,7 @@ void Loop::reap()
         if (!execute_close(c.id))
             return;
         closing_.pop_back();
+        p_.trace.object("DESTROY connection", c.id, 0);
         if (c.ready)
             std::erase(ready_, &c);
         if (c.dirty)
@@ -160,6 +162,13 @@ void Loop::resume(const std::vector<int> &orphans)
     };
     for (reap(); !lost_.empty(); reap())
         usleep(kRetryUs);
+    if (!p_.settings.empty()) {
+        Event e;
+        e.kind = EventKind::Settings;
+        e.facts = p_.settings;
+        while (!execute(e))
+            usleep(kRetryUs);
+    }
     // Taken, but never connected as far as the journal knows.
     for (const std::uint32_t index : strangers) {
         const int fd = p_.slots.entry(index).fd;

@@ -94,8 +94,12 @@ bool Loop::execute(Connection &c)
     e.conn = c.id;
     e.request = c.slot.request_number();
     e.wire = c.slot.request();
-    const std::string facts = c.poison ? std::string() : look_up(e);
-    e.facts = facts;
+    const std::optional<std::string> facts = c.poison ? std::string() : find_facts(e, c);
+    if (!facts)
+        return false;
+    e.facts = *facts;
+    if (p_.trace.wants(Trace::Io))
+        p_.trace.message("IN", c.id, 0, e.wire);
     const Slot::Executing before = c.slot.executing();
     c.slot.set_executing({e.request, before.blame});
     if (!execute(e)) {
@@ -115,17 +119,44 @@ bool Loop::execute(Event &e)
     out_.clear();
     if (!p_.fold.execute(e, out_))
         return false;
+    for (const Order &o : out_.orders())
+        p_.hypervisor.carry_out(o);
+    if (!out_.refusals().empty())
+        tell_refusals();
     deliver(e.number);
     return true;
 }
 
-std::string Loop::look_up(const Event &e)
+/// Nullopt: not yet.
+std::optional<std::string> Loop::find_facts(const Event &e, Connection &c)
 {
     std::string facts;
-    for (const std::uint32_t domid : p_.fold.needs(e))
-        fmt::format_to(std::back_inserter(facts), "{}{} {}", facts.empty() ? "" : ";", domid,
-                       p_.hypervisor.domain_exists(domid) ? 1 : 0);
+    const Needs needs = p_.fold.needs(e);
+    if (needs.control)
+        return p_.control.serve(e.wire.substr(kHeaderSize), c.control_wait);
+    bool exists = true;
+    for (const std::uint32_t domid : needs.domids) {
+        const DomainFact f = p_.hypervisor.domain(domid);
+        add_fact(facts, f);
+        exists = f.exists;
+    }
+    if (needs.attach && exists) {
+        const Result<std::uint32_t> port = p_.hypervisor.attach(*needs.attach);
+        if (port)
+            add_attached(facts, *port);
+        else
+            add_failed(facts, port.error());
+    }
     return facts;
+}
+
+void Loop::tell_refusals()
+{
+    for (const Refusal &r : out_.refusals())
+        p_.log.warning(
+            fmt::format("quota {} of domain {}", r.limit, r.domid),
+            fmt::format("domain {} has reached its quota {} = {}; xenstore-control quota {} shows its use",
+                        r.domid, r.limit, r.value, r.domid));
 }
 
 void Loop::keep_poison(const Event &e)
@@ -156,6 +187,8 @@ void Loop::deliver(std::uint64_t event)
             }
             c = it->second.get();
         }
+        if (p_.trace.wants(Trace::Io))
+            p_.trace.message("OUT", c->id, 0, out_.bytes(o));
         if (c->deaf)
             continue;
         const bool first = c->outbox.empty();

@@ -2,6 +2,8 @@
 #include "server/daemon/options.hpp"
 
 #include "server/daemon/default_paths.hpp"
+#include "server/daemon/trace.hpp"
+#include "server/engine/quota.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,10 +19,27 @@ namespace {
 
 constexpr std::string_view kResume = "--keeper-resume=";
 
-constexpr std::array<std::string_view, 10> kQuotas = {
-    "nodes",  "watches",          "transactions", "outstanding", "transaction-nodes",
-    "memory", "node-permissions", "permissions",  "path-max",    "node-size"};
 constexpr std::array<std::string_view, 1> kSoftQuotas = {"memory"};
+
+/// The names for -Q: those of the engine, but not the soft one; and 4.17's name of one of them.
+std::vector<std::string_view> quota_names()
+{
+    std::vector<std::string_view> names;
+    for (std::size_t i = 0; i < kQuotas; ++i)
+        if (quota_at(i) != Quota::SoftMemory)
+            names.push_back(quota_name(quota_at(i)));
+    names.push_back("permissions");
+    return names;
+}
+
+std::string quota_list()
+{
+    std::string text;
+    for (const std::string_view name : quota_names())
+        if (name != "permissions")
+            text.append(text.empty() ? "" : ", ").append(name);
+    return text;
+}
 
 [[noreturn]] void wrong(const std::string &what)
 {
@@ -57,7 +76,7 @@ struct Raw {
     std::vector<std::string> quotas, soft_quotas, timeouts;
     std::string resume, repo_size;
     std::optional<std::string> event, master, priv;
-    std::string internal_db, keep_orphans;
+    std::string internal_db;
     bool ignored = false;
 };
 
@@ -80,24 +99,24 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     flag("-H,--help", raw.help, "print this text");
     flag("-N,--no-fork", o.foreground, "stay in the foreground, messages to standard error");
     app.add_option("-F,--pid-file", o.pid_file, "write the server's process id here")->type_name("FILE");
-    app.add_option("-T,--trace-file", o.trace_file, "accepted, without effect yet")->type_name("FILE");
-    app.add_option("--trace-control", o.trace_control, "accepted, without effect yet")
+    app.add_option("-T,--trace-file", o.trace_file, "write all requests and answers here")->type_name("FILE");
+    app.add_option("--trace-control", o.trace_control, "what is traced: obj, io")
         ->type_name("+CLASS|-CLASS")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->expected(1);
-    struct Quota {
+    struct Short {
         const char *option, *name;
     };
-    for (const Quota q : {Quota{"-E,--entry-nb", "nodes"}, Quota{"-S,--entry-size", "node-size"},
-                          Quota{"-W,--watch-nb", "watches"}, Quota{"-t,--transaction", "transactions"},
-                          Quota{"-A,--perm-nb", "node-permissions"}, Quota{"-M,--path-max", "path-max"}})
+    for (const Short q : {Short{"-E,--entry-nb", "nodes"}, Short{"-S,--entry-size", "node-size"},
+                          Short{"-W,--watch-nb", "watches"}, Short{"-t,--transaction", "transactions"},
+                          Short{"-A,--perm-nb", "node-permissions"}, Short{"-M,--path-max", "path-max"}})
         app.add_option(q.option, raw.short_quotas[q.name], fmt::format("same as -Q {}=N", q.name))
             ->type_name("N");
-    app.add_option("-Q,--quota", raw.quotas, "accepted, without effect yet (local sockets have no quotas)")
+    app.add_option("-Q,--quota", raw.quotas, "a limit of each domain: " + quota_list() + ". 0: none")
         ->type_name("NAME=N")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->expected(1);
-    app.add_option("-q,--quota-soft", raw.soft_quotas, "accepted, without effect yet")
+    app.add_option("-q,--quota-soft", raw.soft_quotas, "a limit that is only warned of: memory")
         ->type_name("NAME=N")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->expected(1);
@@ -110,9 +129,10 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     app.add_option("--priv-domid", raw.priv, "accepted, without effect yet")->type_name("DOMID");
     flag("-U,--live-update", o.live_update, "accepted, without effect yet");
 
+    flag("-K,--keep-orphans", o.keep_orphans, "nodes of dead domains stay, as the control domain's");
+
     // Of older releases, or without meaning here.
     const std::string none;
-    flag("-K,--keep-orphans", raw.ignored, "ignored");
     flag("-D,--no-domain-init", raw.ignored, "ignored");
     flag("-P,--output-pid", raw.ignored, "ignored");
     flag("-R,--no-recovery", raw.ignored, "ignored");
@@ -147,12 +167,21 @@ void interpret(const Raw &raw, Options &o)
         if (!text.empty())
             o.quotas[name] = number("quota " + name, text);
     for (const std::string &text : raw.quotas)
-        o.quotas.insert_or_assign(assignment("-Q", text, kQuotas).first,
-                                  assignment("-Q", text, kQuotas).second);
+        o.quotas.insert_or_assign(assignment("-Q", text, quota_names()).first,
+                                  assignment("-Q", text, quota_names()).second);
     for (const std::string &text : raw.soft_quotas)
         o.soft_quotas.insert(assignment("-q", text, kSoftQuotas));
     for (const std::string &text : raw.timeouts)
         o.watch_event_timeout = assignment("-w", text, std::array{std::string_view("watch-event")}).second;
+    if (const auto old = o.quotas.extract("permissions"); !old.empty())
+        o.quotas["node-permissions"] = old.mapped();
+    for (const auto &all : {o.quotas, o.soft_quotas})
+        for (const auto &[name, n] : all)
+            if (n >= 0xffffffff)
+                wrong(fmt::format("quota {}: {} is too large", name, n));
+    for (const std::string &change : o.trace_control)
+        if (Trace unused; !unused.set(change))
+            wrong(fmt::format("--trace-control: there is no class \"{}\"; say +io or -obj", change));
     const auto domid = [](const char *option, const std::optional<std::string> &text) {
         return text ? std::optional(static_cast<std::uint32_t>(number(option, *text))) : std::nullopt;
     };
@@ -171,9 +200,26 @@ void interpret(const Raw &raw, Options &o)
     o.socket = absolute_path(o.socket.empty() ? default_socket() : o.socket);
     if (!o.pid_file.empty())
         o.pid_file = absolute_path(o.pid_file);
+    if (!o.trace_file.empty())
+        o.trace_file = absolute_path(o.trace_file);
 }
 
 } // namespace
+
+std::string settings_facts(const Options &o)
+{
+    std::string text;
+    const auto add = [&](std::string_view name, std::uint64_t n) {
+        text += fmt::format("{}{} {}", text.empty() ? "" : ";", name, n);
+    };
+    for (const auto &[name, n] : o.quotas)
+        add(name, n);
+    for (const auto &[name, n] : o.soft_quotas)
+        add("soft-" + name, n);
+    if (o.keep_orphans)
+        add("keep-orphans", 1);
+    return text;
+}
 
 CommandLine parse_command_line(int argc, const char *const *argv)
 {

@@ -23,7 +23,8 @@ struct Options {
     // ---- of the C daemon ---------------------------------------------------
     bool foreground = false;
     std::string pid_file;   // absolute; empty: none
-    std::string trace_file; // accepted; tracing is not there yet
+    std::string trace_file; // absolute; empty: none
+    bool keep_orphans = false;
     std::vector<std::string> trace_control;
     std::map<std::string, std::uint64_t> quotas;      // by the name of `-Q`; short options too
     std::map<std::string, std::uint64_t> soft_quotas; // -q
@@ -43,6 +44,9 @@ struct CommandLine {
     std::vector<std::string> notes;  // to print: options that were ignored
     std::optional<std::string> text; // print this on standard output and exit 0 (--help, --version)
 };
+
+/// Facts of the Settings event.
+std::string settings_facts(const Options &o);
 
 /// Throws std::runtime_error with one line that says what is wrong.
 CommandLine parse_command_line(int argc, const char *const *argv);

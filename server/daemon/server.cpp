@@ -129,8 +129,17 @@ int serve(const Birth &b)
         throw std::runtime_error(b.options.slots_path() + " is of another version");
     StoreFold fold(*store);
     Standalone hypervisor;
-    Loop loop({fold, *slots, names, hypervisor, *b.log, b.own.listen, signal_fd.get(), keeper_fd.get(),
-               b.options.state_dir(), b.blame});
+    Trace trace;
+    for (const std::string &change : b.options.trace_control)
+        trace.set(change);
+    if (!b.options.trace_file.empty() && !trace.open(b.options.trace_file))
+        b.log->error("trace", fmt::format("cannot open the trace file {}: {}; going on without",
+                                          b.options.trace_file, std::generic_category().message(errno)));
+    ControlService control(fold, trace, *b.log);
+    // Of the command line once: what was changed since is state, and outlives a killed server.
+    const std::string settings = b.shared->ready == 0 ? settings_facts(b.options) : std::string();
+    Loop loop({fold, *slots, names, hypervisor, control, trace, *b.log, b.own.listen, signal_fd.get(),
+               keeper_fd.get(), b.options.state_dir(), settings, b.blame});
     loop.resume(b.orphans);
     announce(b);
     if (loop.run() == Loop::End::KeeperGone)

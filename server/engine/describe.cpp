@@ -22,9 +22,27 @@ std::string State::describe() const
     line("conflicts {}", s.conflicts);
     line("epoch {} from seq {}", s.epoch, s.epoch_first_seq);
     line("next connection {}", s.next_conn);
+    for (std::size_t i = 0; i < kQuotas; ++i)
+        if (s.quotas[quota_at(i)] != Quotas()[quota_at(i)])
+            line("quota {} {}", quota_name(quota_at(i)), s.quotas[quota_at(i)]);
+    if (s.keep_orphans)
+        line("orphans are kept");
+    for (const auto &[domid, d] : s.domains) {
+        if (domid == 0)
+            continue;
+        line("domain {} id {:x}{}{}{} features {}", domid, d.unique_id,
+             d.introduced ? fmt::format(" introduced port {} connection {}", d.port, d.conn) : std::string(),
+             d.shutdown ? " shut down" : "", d.target ? fmt::format(" target {}", *d.target) : std::string(),
+             d.features);
+        for (std::size_t i = 0; i < kQuotas; ++i)
+            if (d.quotas[quota_at(i)] != s.quotas[quota_at(i)])
+                line("  quota {} {}", quota_name(quota_at(i)), d.quotas[quota_at(i)]);
+    }
+    for (const auto &[domid, a] : s.accounts.all())
+        line("owner {} nodes {} bytes {}", domid, a.nodes, a.bytes);
     for (const auto &[id, c] : s.clients) {
-        line("connection {} {} dom{} requests {} next transaction {} {}", id, c.ring ? "ring" : "socket",
-             c.domid, c.requests, c.next_tx, escape(c.peer));
+        line("connection {} {}{} dom{} requests {} next transaction {} {}", id, c.ring ? "ring" : "socket",
+             c.ignored ? " ignored" : "", c.domid, c.requests, c.next_tx, escape(c.peer));
         for (const auto &[order, w] : c.watches)
             line("  watch {} token {}{}", escape(w.given), escape(w.token),
                  w.depth < 0 ? "" : fmt::format(" depth {}", w.depth));

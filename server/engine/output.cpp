@@ -11,6 +11,8 @@ namespace xsgit::server {
 void Outputs::clear() noexcept
 {
     items_.clear();
+    orders_.clear();
+    refusals_.clear();
     data_.clear();
 }
 
@@ -60,9 +62,11 @@ void Outputs::event(std::uint64_t conn, std::string_view path, std::string_view 
 
 std::uint64_t Outputs::hash() const noexcept
 {
-    if (items_.empty())
-        return 0;
     std::uint64_t h = 0;
+    for (const Order &o : orders_) {
+        const std::uint64_t words[] = {static_cast<std::uint64_t>(o.kind), o.domid, o.conn, o.features};
+        h = XXH3_64bits_withSeed(words, sizeof words, h);
+    }
     for (const Output &o : items_)
         h = XXH3_64bits_withSeed(data_.data() + o.offset, o.length, h ^ o.conn);
     return h;

@@ -19,10 +19,32 @@ struct Output {
     bool event = false; // watch event (may be coalesced or dropped), else a reply
 };
 
+/// What the hypervisor side has to do, in order; like a message it follows from the event alone.
+struct Order {
+    enum class Kind : std::uint8_t {
+        Attach, // the ring that the facts spoke of belongs to connection `conn` from now on: make its indexes
+                // zero, tell features, end a wait for reconnection, then serve it
+        Detach, // unmap the ring of `conn`, give its event channel back
+    };
+    Kind kind;
+    std::uint32_t domid;
+    std::uint64_t conn;
+    std::uint32_t features; // Attach: what the ring's page shall offer
+};
+
+/// A request that a limit refused: for the log, not part of what is compared.
+struct Refusal {
+    std::uint32_t domid;
+    std::string_view limit; // its name for `-Q`; static
+    std::uint64_t value;    // the limit's
+};
+
 class Outputs {
 public:
     void clear() noexcept;
     bool empty() const noexcept { return items_.empty(); }
+    const std::vector<Order> &orders() const noexcept { return orders_; }
+    const std::vector<Refusal> &refusals() const noexcept { return refusals_; }
     const std::vector<Output> &items() const noexcept { return items_; }
     /// Header and payload. Valid until the next change.
     std::string_view bytes(const Output &o) const noexcept;
@@ -33,13 +55,18 @@ public:
     void error(std::uint64_t conn, std::uint32_t req_id, std::uint32_t tx_id, Error e);
     void event(std::uint64_t conn, std::string_view path, std::string_view token);
 
-    /// XXH3-64 over receivers and bytes, in order; 0 if there are none.
+    void order(const Order &o) { orders_.push_back(o); }
+    void refuse(const Refusal &r) { refusals_.push_back(r); }
+
+    /// XXH3-64 over receivers and bytes and orders, in order; 0 if there are none.
     std::uint64_t hash() const noexcept;
 
 private:
     void add(std::uint64_t conn, std::uint32_t type, std::uint32_t req_id, std::uint32_t tx_id,
              std::string_view a, std::string_view b, bool event);
     std::vector<Output> items_;
+    std::vector<Order> orders_;
+    std::vector<Refusal> refusals_;
     std::string data_;
 };
 

@@ -23,17 +23,27 @@ std::string reply_text(const Result<void> &r, std::uint32_t type, const std::str
     return text;
 }
 
+Asker without_limits(Asker who)
+{
+    who.quotas = nullptr;
+    return who;
+}
+
 /// Folds `log` on `tree`, telling `f(index, request, tree before, tree after, effect, result, reply)` of
 /// each; stops when that returns false.
 template <class F>
-void fold(const std::vector<TxRequest> &log, Tree tree, const Subject &who, F f)
+void fold(const std::vector<TxRequest> &log, Tree tree, Asker asker, F f)
 {
     std::string reply;
     for (std::size_t i = 0; i < log.size(); ++i) {
+        if (log[i].refused && !asker.quotas)
+            continue;
         Effect effect;
         Tree before = tree;
         const Result<void> r =
-            execute_store(log[i].type, log[i].payload, who, parse_lookups(log[i].facts), tree, effect, reply);
+            execute_store(log[i].type, log[i].payload, asker, parse_facts(log[i].facts), tree, effect, reply);
+        if (r)
+            asker.owned += effect.charges.of(asker.who.domid);
         if (!f(i, log[i], before, tree, effect, r, reply))
             return;
     }
@@ -41,19 +51,24 @@ void fold(const std::vector<TxRequest> &log, Tree tree, const Subject &who, F f)
 
 } // namespace
 
-State::Impl::Replayed State::Impl::replay(const Transaction &tx, const Tree &on, const Subject &who) const
+State::Impl::Replayed State::Impl::replay(const Transaction &tx, const Tree &on, const Client &c,
+                                          bool limits) const
 {
     Replayed out;
     out.result.tree = on;
-    fold(tx.log, on, who,
+    fold(tx.log, on, limits ? asker(c, nullptr) : without_limits(asker(c, nullptr)),
          [&](std::size_t i, const TxRequest &q, const Tree &, const Tree &after, const Effect &e,
              const Result<void> &r, const std::string &reply) {
              if (answer_hash(r, reply, e) != q.answer) {
                  out.differs = i;
+                 if (e.refused)
+                     out.refused = r.error();
                  out.reply_now = reply_text(r, q.type, reply, e);
                  return false;
              }
              out.result.tree = after;
+             if (r)
+                 out.result.accounts.add(e.charges);
              if (e.path.str() != "/" || r)
                  note_access(out.result, e);
              return true;
@@ -67,9 +82,11 @@ void State::Impl::rebase_transactions(std::uint64_t oldest_seq)
         for (auto &[txid, tx] : c.transactions) {
             if (tx.base_seq >= oldest_seq)
                 continue;
-            Replayed r = replay(tx, tree, c.subject());
+            Replayed r = replay(tx, tree, c, true);
             if (r.differs) {
                 tx.doom = Error::Eagain;
+                c.log_bytes -= tx.log_bytes;
+                tx.log_bytes = 0;
                 tx.log.clear();
                 tx.tree = tree;
             } else {
@@ -77,6 +94,7 @@ void State::Impl::rebase_transactions(std::uint64_t oldest_seq)
                 tx.accesses = std::move(r.result.accesses);
                 tx.access_of = std::move(r.result.access_of);
                 tx.writes = r.result.writes;
+                tx.accounts = std::move(r.result.accounts);
             }
             tx.base = tree;
             tx.base_seq = seq;
@@ -100,7 +118,7 @@ void State::Impl::tell_commit(const Event &e, const Client &c, const Transaction
     // The operations borrow from the log and from these.
     std::vector<Effect> effects(tx.log.size());
     std::vector<std::string> scratch(tx.log.size());
-    fold(tx.log, change.fork, c.subject(),
+    fold(tx.log, change.fork, without_limits(asker(c, nullptr)),
          [&](std::size_t i, const TxRequest &q, const Tree &, const Tree &after, const Effect &effect,
              const Result<void> &, const std::string &) {
              if (effect.kind == Effect::None)
@@ -125,7 +143,7 @@ void State::Impl::tell_conflict(const Event &e, const Client &c, const Transacti
     conflict.reply_now = r.reply_now;
     std::vector<Effect> effects(tx.log.size());
     std::vector<std::string> scratch(tx.log.size()), replies(tx.log.size());
-    fold(tx.log, tx.base, c.subject(),
+    fold(tx.log, tx.base, without_limits(asker(c, nullptr)),
          [&](std::size_t i, const TxRequest &q, const Tree &, const Tree &, const Effect &effect,
              const Result<void> &result, const std::string &reply) {
              effects[i] = effect;

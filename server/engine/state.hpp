@@ -3,6 +3,7 @@
 // numbers, no locks, nothing that depends on addresses or hash order.
 #pragma once
 
+#include "server/engine/facts.hpp"
 #include "server/engine/output.hpp"
 #include "xsgit/change.hpp"
 #include "xsgit/journal/event.hpp"
@@ -31,9 +32,9 @@ public:
     /// cleared. Never throws for anything a client can send.
     void step(const Event &e, Outputs &out);
 
-    /// Domids that must be looked up before `e` (a Request) may be stepped; empty for most. The
-    /// answer goes into the facts: "5 1;7 0" = domain 5 exists, domain 7 does not.
-    std::vector<std::uint32_t> needs(const Event &e) const;
+    /// What must be found out, or done, before `e` (a Request) may be stepped; nothing for most. The
+    /// answer goes into its facts (facts.hpp).
+    Needs needs(const Event &e) const;
 
     /// Number of the last event executed; 0: none.
     std::uint64_t event_number() const noexcept;
@@ -50,7 +51,11 @@ public:
         bool ring = false;
         std::uint64_t requests = 0; // number of the last request executed
         std::size_t watches = 0, transactions = 0;
-        std::string peer; // "pid 123 xenstore-write"
+        std::string peer;            // "pid 123 xenstore-write"
+        std::uint64_t unique_id = 0; // ring: of the domain
+        std::uint32_t port = 0;      // ring: the guest's event channel
+        std::uint32_t features = 0;  // ring: as offered in its page
+        bool ignored = false;        // ring: its guest broke the protocol
     };
     /// In order of id.
     std::vector<Connection> connections() const;
@@ -69,8 +74,9 @@ public:
     /// watches, open transactions with their requests, counters. For tests, `daemon` branch, post-mortems.
     std::string describe() const;
 
+    struct Impl; // private to the engine
+
 private:
-    struct Impl;
     std::unique_ptr<Impl> impl_;
 };
 

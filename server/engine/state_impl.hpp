@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Private to the engine: what State is made of. One file a topic: step.cpp (dispatch),
-// watches.cpp, transactions.cpp, replay.cpp, state_stream.cpp, describe.cpp.
+// watches.cpp, transactions.cpp, replay.cpp, domains.cpp, death.cpp, features.cpp, control.cpp,
+// state_stream.cpp, describe.cpp.
 #pragma once
 
 #include "server/engine/culprit.hpp"
+#include "server/engine/domain.hpp"
 #include "server/engine/state.hpp"
 #include "server/engine/store_ops.hpp"
 #include "server/engine/watch_index.hpp"
 
+#include <array>
 #include <map>
 
 namespace xsgit::server {
@@ -18,6 +21,7 @@ struct TxRequest {
     std::string payload;
     std::string facts; // look-ups, as in the event
     std::uint64_t answer = 0;
+    std::optional<Error> refused; // by a limit: it did nothing, and the transaction is doomed
 };
 
 /// A node that a transaction's events may concern, in order of first access.
@@ -39,19 +43,24 @@ struct Transaction {
                                 // snapshot had to go; Einval: not doomed
     std::vector<TxAccess> accesses;
     std::map<std::string, std::size_t, std::less<>> access_of; // path -> index in accesses
+    Accounts accounts;                                         // difference to what `base` had
 };
 
 struct Client {
     std::uint64_t id = 0;
     std::uint32_t domid = 0;
     bool ring = false;
+    bool ignored = false;                // its guest broke the protocol
+    std::optional<std::uint32_t> target; // as the domain's
     std::uint64_t requests = 0;
     std::string peer;
     std::uint32_t next_tx = 1;
     std::map<std::uint64_t, Watch> watches; // by order of registration; addresses are stable
     std::map<std::uint32_t, Transaction> transactions;
+    std::size_t watch_bytes = 0, log_bytes = 0; // of all watches and transactions, against Quota::Memory
 
-    Subject subject() const { return Subject{domid, std::nullopt, !ring || domid == 0}; }
+    bool privileged() const noexcept { return !ring || domid == 0; }
+    Subject subject() const { return Subject{domid, target, privileged()}; }
 };
 
 /// One request being executed.
@@ -61,6 +70,7 @@ struct Step {
     Client &client;
     Request request;
     Transaction *tx = nullptr;
+    Facts facts;
 
     std::uint32_t type() const { return request.header.type; }
     void ok() const { reply(std::string_view("OK", 3)); }
@@ -69,13 +79,6 @@ struct Step {
         out.reply(client.id, request.header.type, request.header.req_id, request.header.tx_id, payload);
     }
     void error(Error e) const { out.error(client.id, request.header.req_id, request.header.tx_id, e); }
-    void answer(const Result<void> &r) const
-    {
-        if (r)
-            ok();
-        else
-            error(r.error());
-    }
 };
 
 struct State::Impl {
@@ -91,6 +94,11 @@ struct State::Impl {
     std::uint64_t next_watch = 1;
     std::map<std::uint64_t, Client> clients;
     WatchIndex watches;
+    std::map<std::uint32_t, Domain> domains; // 0 always
+    Quotas quotas;                           // for domains that will become known
+    std::array<std::uint64_t, kQuotas> peak{};
+    bool keep_orphans = false;
+    Accounts accounts; // of `tree`: computed from it when it is loaded
     // Not state: buffers that are reused, and what only history needs.
     RecentTrees recent;
     std::map<std::uint32_t, std::uint64_t> loading; // stream's connection ids, while loading
@@ -103,9 +111,15 @@ struct State::Impl {
     void close(std::uint64_t conn);
     void request(const Event &e, Outputs &out);
     void dispatch(Step &s);
+    Result<void> execute(Step &s, MsgType type);
+    Result<void> domain_question(Step &s, MsgType type);
     void store_request(Step &s);
     void direct_request(Step &s);
-    void committed(const Event &e, const Client &c, const Operation &op, Tree before);
+    void committed(const Event &e, const Actor &who, const Operation &op, Tree before);
+    /// `tx`: the transaction the request belongs to, if any.
+    Asker asker(const Client &c, const Transaction *tx) const;
+    void note_peaks(const Client &c);
+    void refused(const Client &c, Quota q, Outputs &out) const;
     Actor actor_of(const Client &c) const { return Actor{c.domid, c.id, c.peer}; }
 
     // watches.cpp
@@ -117,6 +131,34 @@ struct State::Impl {
     /// An event at `path` to everybody who may see `node` (at its old or new state) or its parent.
     void fire(const Path &path, bool exact, const Node *before, const Node *after, const Node *parent,
               Outputs &out);
+
+    // domains.cpp
+    Domain &domain(std::uint32_t domid, std::uint64_t unique_id);
+    Domain *known_domain(Step &s, std::uint32_t domid);
+    Result<void> introduce(Step &s);
+    Result<void> release(Step &s);
+    Result<void> resume(Step &s);
+    Result<void> set_target(Step &s);
+    Result<void> domain_request(Step &s);
+    void connect_ring(const Event &e);
+    Client &attach(Domain &d, Outputs &out);
+    void detach(Domain &d, Outputs &out);
+    void changed_domains(const Event &e, Outputs &out);
+    void ignore(const Event &e);
+
+    // death.cpp
+    /// Nodes, permissions, ring and record of a domain go; events are fired, a commit is told.
+    void destroy(const Event &e, std::uint32_t domid, OpKind how, const Actor &who, Outputs &out);
+    void drop_nodes(std::uint32_t domid, Outputs &out);
+    void fire_special(std::string_view name, std::optional<std::uint32_t> domid, Outputs &out);
+
+    // features.cpp
+    Result<void> feature_request(Step &s);
+    Result<void> quota_request(Step &s);
+
+    // control.cpp
+    Result<void> control(Step &s);
+    void settings(const Event &e);
 
     // transactions.cpp
     Result<void> start_transaction(Step &s);
@@ -135,8 +177,10 @@ struct State::Impl {
         Transaction result;                 // folded on the other tree; its tree and accesses
         std::optional<std::size_t> differs; // first request that answers differently
         std::string reply_now;              // what that one answers, as text
+        std::optional<Error> refused;       // that one hits a limit that it did not hit before
     };
-    Replayed replay(const Transaction &tx, const Tree &on, const Subject &who) const;
+    /// `limits`: whether the client's limits count; else those requests that they refused are left out.
+    Replayed replay(const Transaction &tx, const Tree &on, const Client &c, bool limits) const;
     void tell_commit(const Event &e, const Client &c, const Transaction &tx, Tree before);
     void tell_conflict(const Event &e, const Client &c, const Transaction &tx, const Replayed &r);
     /// Moves transactions that started before `oldest_seq` onto main as it is, or dooms them.

@@ -9,6 +9,55 @@ namespace {
 constexpr std::uint16_t kNoDepth = 0xffff;
 constexpr std::uint16_t kNoTarget = kDomidInvalid;
 
+void save_limits(StreamWriter &w, const Quotas &quotas)
+{
+    for (std::size_t i = 0; i < kQuotas; ++i)
+        w.u32(quotas[quota_at(i)]);
+}
+
+void load_limits(RecordReader &r, Quotas &quotas)
+{
+    for (std::size_t i = 0; i < kQuotas; ++i)
+        quotas[quota_at(i)] = r.u32();
+}
+
+void save_domain(StreamWriter &w, const Domain &d)
+{
+    w.record(kDomainRecord);
+    w.u32(d.domid);
+    w.u32((d.introduced ? 1u : 0u) | (d.shutdown ? 2u : 0u) | (d.target ? 4u : 0u));
+    w.u64(d.unique_id);
+    w.u64(d.conn);
+    w.u32(d.port);
+    w.u32(d.features);
+    w.u32(d.target.value_or(0));
+    w.u32(0);
+    save_limits(w, d.quotas);
+    for (const std::uint64_t p : d.peak)
+        w.u64(p);
+}
+
+Domain load_domain(RecordReader &r)
+{
+    Domain d;
+    d.domid = r.u32();
+    const std::uint32_t bits = r.u32();
+    d.introduced = (bits & 1) != 0;
+    d.shutdown = (bits & 2) != 0;
+    d.unique_id = r.u64();
+    d.conn = r.u64();
+    d.port = r.u32();
+    d.features = r.u32();
+    const std::uint32_t target = r.u32();
+    if (bits & 4)
+        d.target = target;
+    r.u32();
+    load_limits(r, d.quotas);
+    for (std::uint64_t &p : d.peak)
+        p = r.u64();
+    return d;
+}
+
 void save_client(StreamWriter &w, const Client &c, std::uint32_t id)
 {
     w.record(kConnectionData);
@@ -17,7 +66,7 @@ void save_client(StreamWriter &w, const Client &c, std::uint32_t id)
     w.u16(0);
     if (c.ring) {
         w.u16(static_cast<std::uint16_t>(c.domid));
-        w.u16(kNoTarget);
+        w.u16(static_cast<std::uint16_t>(c.target.value_or(kNoTarget)));
         w.u32(0);
     } else {
         w.u32(~0u);
@@ -33,7 +82,7 @@ void save_client(StreamWriter &w, const Client &c, std::uint32_t id)
     w.u64(c.id);
     w.u64(c.requests);
     w.u32(c.domid);
-    w.u32(c.ring ? 1 : 0);
+    w.u32((c.ring ? 1u : 0u) | (c.ignored ? 2u : 0u));
     w.text(c.peer);
 }
 
@@ -62,6 +111,7 @@ void save_transaction(StreamWriter &w, const Transaction &tx, std::uint32_t id, 
     w.u32(static_cast<std::uint32_t>(tx.log.size()));
     for (const TxRequest &q : tx.log) {
         w.u32(q.type);
+        w.u32(q.refused ? 1 + static_cast<std::uint32_t>(*q.refused) : 0);
         w.u64(q.answer);
         w.text(q.payload);
         w.text(q.facts);
@@ -78,6 +128,13 @@ void State::save(StreamWriter &w, const std::function<std::string(std::uint64_t)
                                   static_cast<std::uint64_t>(s.wall_us), s.next_conn})
         w.u64(v);
     w.u32(s.epoch);
+    w.record(kSettingsRecord);
+    save_limits(w, s.quotas);
+    w.u32(s.keep_orphans ? 1 : 0);
+    for (const std::uint64_t p : s.peak)
+        w.u64(p);
+    for (const auto &[domid, d] : s.domains)
+        save_domain(w, d);
     std::uint32_t id = 0;
     for (const auto &[incarnation, c] : s.clients) {
         save_client(w, c, ++id);
@@ -91,6 +148,7 @@ void State::save(StreamWriter &w, const std::function<std::string(std::uint64_t)
 void State::load_tree(Tree main)
 {
     impl_->tree = std::move(main);
+    impl_->accounts = Accounts::of(impl_->tree);
     if (impl_->sink)
         impl_->recent.add(impl_->seq, impl_->tree);
 }
@@ -100,6 +158,17 @@ bool State::load_record(RecordReader r, const std::function<Tree(std::string_vie
     switch (r.type()) {
     case kStateRecord:
         return impl_->load_state(r);
+    case kSettingsRecord:
+        load_limits(r, impl_->quotas);
+        impl_->keep_orphans = r.u32() != 0;
+        for (std::uint64_t &p : impl_->peak)
+            p = r.u64();
+        return true;
+    case kDomainRecord: {
+        const Domain d = load_domain(r);
+        impl_->domains.insert_or_assign(d.domid, d);
+        return true;
+    }
     case kConnectionData: // everything of it is in the record behind it
         return true;
     case kClientRecord:
@@ -136,7 +205,15 @@ void State::Impl::load_client(RecordReader &r)
     c.id = r.u64();
     c.requests = r.u64();
     c.domid = r.u32();
-    c.ring = r.u32() != 0;
+    const std::uint32_t bits = r.u32();
+    c.ring = (bits & 1) != 0;
+    c.ignored = (bits & 2) != 0;
+    if (c.ring) {
+        const auto d = domains.find(c.domid);
+        if (d == domains.end())
+            throw StreamDamaged("checkpoint: a ring without its domain");
+        c.target = d->second.target;
+    }
     c.peer = std::string(r.text());
     loading[id] = c.id;
     clients.insert_or_assign(c.id, std::move(c));
@@ -162,6 +239,7 @@ void State::Impl::load_watch(RecordReader &r)
     w.conn = c.id;
     w.order = next_watch++;
     w.depth = depth == kNoDepth ? -1 : depth;
+    c.watch_bytes += w.given.size() + w.token.size() + 2;
     const std::uint64_t order = w.order;
     watches.add(&c.watches.emplace(order, std::move(w)).first->second);
 }
@@ -182,17 +260,24 @@ void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std
     for (std::uint32_t i = 0; i < requests; ++i) {
         TxRequest q;
         q.type = r.u32();
+        const std::uint32_t refused = r.u32();
+        if (refused > 1 + static_cast<std::uint32_t>(Error::Eperm))
+            throw StreamDamaged("checkpoint: a request refused with an unknown error");
+        if (refused != 0)
+            q.refused = static_cast<Error>(refused - 1);
         q.answer = r.u64();
         q.payload = std::string(r.text());
         q.facts = std::string(r.text());
         tx.log_bytes += q.payload.size() + q.facts.size() + sizeof(TxRequest);
         tx.log.push_back(std::move(q));
     }
-    Replayed again = replay(tx, tx.base, c.subject());
+    c.log_bytes += tx.log_bytes;
+    Replayed again = replay(tx, tx.base, c, false);
     if (again.differs)
         throw StreamDamaged("checkpoint: an open transaction answers otherwise than before");
     tx.tree = std::move(again.result.tree);
     tx.writes = again.result.writes;
+    tx.accounts = std::move(again.result.accounts);
     tx.accesses = std::move(again.result.accesses);
     tx.access_of = std::move(again.result.access_of);
     if (doom > static_cast<std::uint32_t>(Error::Eperm))

@@ -6,12 +6,16 @@
 //   kHeadRecord      20 bytes id of main's commit, 20 bytes its tree, u64 number and 20 bytes id of the conflicts'
 //                    tip, u64 seq and 3 * 20 bytes ids of the epoch's first commits (EpochStart)
 //   kStateRecord     u64 event number, seq, conflicts, first seq of the epoch, wall time (us), next connection; u32 epoch
+//   kSettingsRecord  the global limits, u32 each in the order of Quota; u32 1 to keep orphans; the peaks, u64 each
+//   kDomainRecord    u32 domid, u32 bits (1 introduced, 2 shut down, 4 has a target), u64 unique id, u64 incarnation of its ring,
+//                    u32 port, u32 features, u32 target, u32 0; limits and peaks as above
 //   kClientRecord    u32 connection id in this stream, u32 next transaction id, u64 incarnation, u64 requests executed,
-//                    u32 domid, u32 1 for a ring, text peer. Follows its CONNECTION_DATA
+//                    u32 domid, u32 bits (1 a ring, 2 ignored), text peer. Follows its CONNECTION_DATA
 //   kTransactionRecord  u32 connection id, u32 transaction id, u64 seq it started from, 20 bytes that commit,
-//                    u32 what END answers (Error; 0: not doomed), u32 number of requests; each: u32 type, u64 answer, text payload, text facts
+//                    u32 what END answers (Error; 0: not doomed), u32 number of requests; each: u32 type, u32 1 + the
+//                    Error with which a limit refused it, else 0, u64 answer, text payload, text facts
 //   kUnsentRecord    u64 incarnation, u64 event, u32 index, u32 1 for a watch event, text message
-// text = u32 length and bytes. Order: head, state, then each connection with its records, then unsent outputs.
+// text = u32 length and bytes. Order: head, state, settings, domains, then each connection with its records, then unsent outputs.
 #pragma once
 
 #include <cstdint>
@@ -25,5 +29,7 @@ inline constexpr std::uint32_t kStateRecord = 0x78730002;
 inline constexpr std::uint32_t kClientRecord = 0x78730003;
 inline constexpr std::uint32_t kTransactionRecord = 0x78730004;
 inline constexpr std::uint32_t kUnsentRecord = 0x78730005;
+inline constexpr std::uint32_t kSettingsRecord = 0x78730006;
+inline constexpr std::uint32_t kDomainRecord = 0x78730007;
 
 } // namespace xsgit::server

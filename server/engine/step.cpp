@@ -24,23 +24,15 @@ std::uint64_t State::next_connection() const noexcept { return impl_->next_conn;
 std::vector<State::Connection> State::connections() const
 {
     std::vector<Connection> out;
-    for (const auto &[id, c] : impl_->clients)
-        out.push_back({id, c.domid, c.ring, c.requests, c.watches.size(), c.transactions.size(), c.peer});
-    return out;
-}
-
-std::vector<std::uint32_t> State::needs(const Event &e) const
-{
-    std::vector<std::uint32_t> out;
-    const auto r = read_request(e.wire);
-    if (!r || static_cast<MsgType>(r->header.type) != MsgType::SetPerms)
-        return out;
-    const auto args = arguments(r->payload, kPermsMax + 1);
-    for (std::size_t i = 1; i < args.size() && i <= kPermsMax; ++i) {
-        const auto p = parse_perm(args[i]);
-        if (p && p->domid != 0 && p->domid != kDomidAny &&
-            std::find(out.begin(), out.end(), p->domid) == out.end())
-            out.push_back(p->domid);
+    for (const auto &[id, c] : impl_->clients) {
+        Connection one{id,     c.domid, c.ring, c.requests, c.watches.size(), c.transactions.size(),
+                       c.peer, 0,       0,      0,          c.ignored};
+        if (const auto d = impl_->domains.find(c.domid); c.ring && d != impl_->domains.end()) {
+            one.unique_id = d->second.unique_id;
+            one.port = d->second.port;
+            one.features = d->second.features;
+        }
+        out.push_back(std::move(one));
     }
     return out;
 }
@@ -73,6 +65,15 @@ void State::step(const Event &e, Outputs &out)
         if (s.sink)
             s.sink->on_epoch(s.epoch, s.tree);
         break;
+    case EventKind::Domains:
+        s.changed_domains(e, out);
+        break;
+    case EventKind::Settings:
+        s.settings(e);
+        break;
+    case EventKind::Ignore:
+        s.ignore(e);
+        break;
     case EventKind::Restart:
     case EventKind::Invalid:
         break;
@@ -91,6 +92,8 @@ void State::Impl::start(const Event &e)
                                 .with(Node::make("@releaseDomain", nullptr,
                                                  PermList::from_text("n0,r" + std::to_string(kDomidAny))));
     tree = Tree(tree.root(), tree.special()->with_children(hidden));
+    accounts = Accounts::of(tree);
+    domain(0, 0);
     ++seq;
     if (sink) {
         Change c;
@@ -102,9 +105,11 @@ void State::Impl::start(const Event &e)
     }
 }
 
-/// "socket <domid> <pid> <uid> <comm>" or "ring <domid>".
+/// "socket <domid> <pid> <uid> <comm>", or a ring's.
 void State::Impl::connect(const Event &e)
 {
+    if (e.facts.starts_with("ring "))
+        return connect_ring(e);
     Client c;
     c.id = e.conn;
     std::string_view rest = e.facts;
@@ -114,7 +119,7 @@ void State::Impl::connect(const Event &e)
         rest.remove_prefix(std::min(n + 1, rest.size()));
         return w;
     };
-    c.ring = word() == "ring";
+    word(); // "socket"
     const std::string_view domid = word();
     std::from_chars(domid.data(), domid.data() + domid.size(), c.domid);
     const std::string_view pid = word();
@@ -142,71 +147,124 @@ void State::Impl::request(const Event &e, Outputs &out)
         return;
     Client &c = it->second;
     c.requests = e.request;
-    Step s{e, out, c, *r, nullptr};
+    Step s{e, out, c, *r, nullptr, {}};
     if (e.kind == EventKind::Poison) {
         s.error(Error::Eio);
         return;
     }
     dispatch(s);
+    if (!c.privileged())
+        note_peaks(c);
+}
+
+/// What only the control domain may send.
+static bool is_privileged(MsgType type)
+{
+    switch (type) {
+    case MsgType::Control:
+    case MsgType::Introduce:
+    case MsgType::Release:
+    case MsgType::IsDomainIntroduced:
+    case MsgType::Resume:
+    case MsgType::SetTarget:
+    case MsgType::SetFeature:
+    case MsgType::GetQuota:
+    case MsgType::SetQuota:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void State::Impl::dispatch(Step &s)
 {
     const MsgType type = static_cast<MsgType>(s.type());
-    const bool uses_tx = type != MsgType::Watch && type != MsgType::Unwatch;
-    switch (type) {
-    case MsgType::Watch:
-    case MsgType::Unwatch:
-    case MsgType::TransactionStart:
-    case MsgType::TransactionEnd:
-    case MsgType::ResetWatches:
-    case MsgType::GetDomainPath:
-        break;
-    default:
-        if (!is_store_request(s.type()))
-            return s.error(Error::Enosys);
-    }
-    if (uses_tx && s.request.header.tx_id != 0) {
+    if (type_name(s.type()) == "UNKNOWN" || type == MsgType::WatchEvent || type == MsgType::Error)
+        return s.error(Error::Enosys);
+    if (is_privileged(type) && !s.client.privileged())
+        return s.error(Error::Eacces);
+    if (type != MsgType::Watch && type != MsgType::Unwatch && s.request.header.tx_id != 0) {
         const auto it = s.client.transactions.find(s.request.header.tx_id);
         if (it == s.client.transactions.end())
             return s.error(Error::Enoent);
         s.tx = &it->second;
     }
+    if (type != MsgType::Control)
+        s.facts = parse_facts(s.event.facts);
+    if (const auto r = execute(s, type); !r)
+        s.error(r.error());
+}
+
+/// Answers, or fails without having done anything.
+Result<void> State::Impl::execute(Step &s, MsgType type)
+{
+    const auto then_ok = [&](const Result<void> &r) {
+        if (r)
+            s.ok();
+        return r;
+    };
     switch (type) {
-    case MsgType::Watch: {
-        if (const auto r = add_watch(s); !r)
-            s.error(r.error());
-        return; // its reply stands before its first event
-    }
+    case MsgType::Watch:
+        return add_watch(s); // its reply stands before its first event
     case MsgType::Unwatch:
-        return s.answer(remove_watch(s));
-    case MsgType::TransactionStart: {
-        if (const auto r = start_transaction(s); !r)
-            s.error(r.error());
-        return;
-    }
+        return then_ok(remove_watch(s));
+    case MsgType::TransactionStart:
+        return start_transaction(s);
     case MsgType::TransactionEnd:
-        return s.answer(end_transaction(s));
+        return then_ok(end_transaction(s));
     case MsgType::ResetWatches:
         drop_watches(s.client);
         s.client.transactions.clear();
-        return s.ok();
-    case MsgType::GetDomainPath: {
-        const auto arg = one_argument(s.request.payload);
-        const auto domid = arg ? parse_domid(*arg) : std::nullopt;
-        if (!domid)
-            return s.error(Error::Einval);
-        std::string path = "/local/domain/" + std::to_string(*domid);
-        path.push_back('\0');
-        return s.reply(path);
-    }
+        s.client.log_bytes = 0;
+        s.ok();
+        return {};
+    case MsgType::GetDomainPath:
+    case MsgType::IsDomainIntroduced:
+        return domain_question(s, type);
+    case MsgType::Introduce:
+    case MsgType::Release:
+    case MsgType::Resume:
+    case MsgType::SetTarget:
+        return then_ok(domain_request(s));
+    case MsgType::GetFeature:
+    case MsgType::SetFeature:
+        return feature_request(s);
+    case MsgType::GetQuota:
+    case MsgType::SetQuota:
+        return quota_request(s);
+    case MsgType::Control:
+        return control(s);
     default:
-        return store_request(s);
+        store_request(s);
+        return {};
     }
+}
+
+Result<void> State::Impl::domain_question(Step &s, MsgType type)
+{
+    const auto arg = one_argument(s.request.payload);
+    const auto domid = arg ? parse_domid(*arg) : std::nullopt;
+    if (!domid)
+        return fail(Error::Einval);
+    if (type == MsgType::IsDomainIntroduced) {
+        const auto d = domains.find(*domid);
+        const bool yes = *domid == 0 || *domid == kDomidSelf || (d != domains.end() && d->second.introduced);
+        s.reply(std::string_view(yes ? "T" : "F", 2));
+        return {};
+    }
+    std::string path = "/local/domain/" + std::to_string(*domid);
+    path.push_back('\0');
+    s.reply(path);
+    return {};
 }
 
 void State::Impl::store_request(Step &s)
 {
+    // A domain that permissions name is known from now on, so that its death is noticed.
+    if (static_cast<MsgType>(s.type()) == MsgType::SetPerms)
+        for (const DomainFact &f : s.facts.domains)
+            if (f.exists)
+                domain(f.domid, f.unique_id);
     if (s.tx)
         transaction_request(s);
     else
@@ -219,28 +277,70 @@ void State::Impl::direct_request(Step &s)
     Tree before; // kept only where somebody asks for it: a tree that nobody shares is changed in place
     if (sink || watches.size() != 0)
         before = tree;
-    const Result<void> r = execute_store(s.type(), s.request.payload, s.client.subject(),
-                                         parse_lookups(s.event.facts), tree, effect, reply_buffer);
+    const Result<void> r = execute_store(s.type(), s.request.payload, asker(s.client, nullptr), s.facts, tree,
+                                         effect, reply_buffer);
+    if (effect.refused)
+        refused(s.client, *effect.refused, s.out);
     if (!r)
         return s.error(r.error()); // and the tree is as it was
     if (effect.kind != Effect::None) {
+        accounts.add(effect.charges);
         fire_effect(effect, before, tree, s.out);
         ++seq;
         if (sink) {
             std::string scratch;
-            committed(s.event, s.client, operation_of(s.type(), s.request.payload, effect, scratch),
+            committed(s.event, actor_of(s.client), operation_of(s.type(), s.request.payload, effect, scratch),
                       std::move(before));
         }
     }
     s.reply(reply_buffer);
 }
 
-void State::Impl::committed(const Event &e, const Client &c, const Operation &op, Tree before)
+Asker State::Impl::asker(const Client &c, const Transaction *tx) const
+{
+    Asker a;
+    a.who = c.subject();
+    if (c.privileged())
+        return a;
+    const Domain &d = domains.at(c.domid);
+    a.domid_any = (d.features & kFeatureDomidAny) != 0;
+    a.quotas = &d.quotas;
+    a.owned = accounts.get(c.domid);
+    if (tx)
+        a.owned += tx->accounts.get(c.domid);
+    a.memory = static_cast<std::int64_t>(c.watch_bytes + c.log_bytes);
+    return a;
+}
+
+void State::Impl::refused(const Client &c, Quota q, Outputs &out) const
+{
+    out.refuse({c.domid, quota_name(q), domains.at(c.domid).quotas[q]});
+}
+
+/// After a request of a ring: what `quota <domid>` and `quota max` show.
+void State::Impl::note_peaks(const Client &c)
+{
+    Domain &d = domains.at(c.domid);
+    const Account owned = accounts.get(c.domid);
+    const auto note = [&](Quota q, std::uint64_t n) {
+        std::uint64_t &own = d.peak[static_cast<std::size_t>(q)];
+        std::uint64_t &all = peak[static_cast<std::size_t>(q)];
+        own = std::max(own, n);
+        all = std::max(all, n);
+    };
+    note(Quota::Nodes, static_cast<std::uint64_t>(std::max<std::int64_t>(owned.nodes, 0)));
+    note(Quota::Memory,
+         static_cast<std::uint64_t>(std::max<std::int64_t>(owned.bytes, 0)) + c.watch_bytes + c.log_bytes);
+    note(Quota::Watches, c.watches.size());
+    note(Quota::Transactions, c.transactions.size());
+}
+
+void State::Impl::committed(const Event &e, const Actor &who, const Operation &op, Tree before)
 {
     Change change;
     change.seq = seq;
     change.wall_us = e.wall_us;
-    change.actor = actor_of(c);
+    change.actor = who;
     change.op = op;
     change.before = std::move(before);
     change.after = tree;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/engine/store_ops.hpp"
 
-#include <charconv>
+#include <algorithm>
 #include <xxhash.h>
 
 namespace xsgit::server {
@@ -50,46 +50,49 @@ PermsRef inherited(const Node &parent, const Subject &who)
     return parent.perms()->with_owner(static_cast<std::uint16_t>(who.domid));
 }
 
-void create(Tree &tree, const Path &path, BytesRef value, const Subject &who, Effect &e)
-{
-    // From the last existing ancestor down, built from the new leaf up.
-    const Node *nearest = tree.root().get();
-    std::vector<std::string_view> missing;
-    Path at;
-    for (const std::string_view c : path.components()) {
-        const Node *n = missing.empty() ? nearest->children().find(c) : nullptr;
-        if (n) {
-            nearest = n;
-            at = at.child(c);
-        } else {
-            missing.push_back(c);
-        }
-    }
-    const PermsRef perms = inherited(*nearest, who);
-    NodeRef node = Node::make(missing.back(), std::move(value), perms);
-    e.after = node;
-    for (std::size_t i = missing.size() - 1; i-- > 0;)
-        node = Node::make(missing[i], nullptr, perms, Children().with(std::move(node)));
-    tree = std::move(tree).put(at.child(missing.front()), std::move(node));
-    e.kind = Effect::Created;
-}
-
 struct Call {
     std::uint32_t type;
     std::string_view payload;
-    const Subject &who;
-    const Lookups &lookups;
+    const Asker &asker;
+    const Facts &facts;
     Tree &tree;
     Effect &effect;
     std::string &reply;
+    const Subject &who = asker.who;
 
     Result<const Node *> node(std::string_view text, std::uint8_t need, bool special = false)
     {
         Result<Path> p = Path::parse(text, who.domid, special);
-        if (!p)
-            return fail(p.error());
+        if (!p || path_too_long(*p, asker.quotas))
+            return fail(Error::Einval);
         effect.path = std::move(*p);
         return lookup(tree, effect.path, who, need);
+    }
+    Result<void> refuse(Quota q, Error e)
+    {
+        effect.refused = q;
+        return fail(e);
+    }
+    Result<void> check(Quota q, std::uint64_t n)
+    {
+        if (!asker.quotas || !asker.quotas->exceeded(q, n))
+            return {};
+        return refuse(q, q == Quota::Memory ? Error::Enomem : Error::Enospc);
+    }
+    /// What `who` would own after the effect's charges.
+    Result<void> check_charges()
+    {
+        if (!asker.quotas)
+            return {};
+        const Account d = effect.charges.of(who.domid);
+        if (d.nodes > 0)
+            if (const auto r = check(Quota::Nodes, static_cast<std::uint64_t>(asker.owned.nodes + d.nodes));
+                !r)
+                return r;
+        if (d.bytes <= 0)
+            return {};
+        const std::int64_t all = asker.owned.bytes + d.bytes + asker.memory;
+        return check(Quota::Memory, static_cast<std::uint64_t>(std::max<std::int64_t>(all, 0)));
     }
     Result<const Node *> only_argument(std::uint8_t need, bool special = false)
     {
@@ -179,6 +182,45 @@ struct Call {
         return {};
     }
 
+    /// The node at effect.path, with all that is missing above it.
+    Result<void> create(BytesRef value)
+    {
+        // From the last existing ancestor down, built from the new leaf up.
+        const Node *nearest = tree.root().get();
+        std::vector<std::string_view> missing;
+        Path at;
+        for (const std::string_view c : effect.path.components()) {
+            const Node *n = missing.empty() ? nearest->children().find(c) : nullptr;
+            if (n) {
+                nearest = n;
+                at = at.child(c);
+            } else {
+                missing.push_back(c);
+            }
+        }
+        if (const auto r = check(Quota::NodeSize, node_size(*nearest) + missing.front().size() + 1); !r)
+            return r;
+        const PermsRef perms = inherited(*nearest, who);
+        const NodeRef leaf = Node::make(missing.back(), std::move(value), perms);
+        NodeRef node = leaf;
+        Account owned{1, node_bytes(*leaf)};
+        for (std::size_t i = missing.size() - 1; i-- > 0;) {
+            if (const auto r = check(Quota::NodeSize, node_size(*node)); !r)
+                return r;
+            node = Node::make(missing[i], nullptr, perms, Children().with(std::move(node)));
+            owned += {1, node_bytes(*node)};
+        }
+        if (const auto r = check(Quota::NodeSize, node_size(*node)); !r)
+            return r;
+        effect.charges.add(perms->owner(), owned);
+        if (const auto r = check_charges(); !r)
+            return r;
+        effect.after = leaf;
+        effect.kind = Effect::Created;
+        tree = std::move(tree).put(at.child(missing.front()), std::move(node));
+        return ok();
+    }
+
     Result<void> write()
     {
         effect.op = OpKind::Write;
@@ -189,12 +231,17 @@ struct Call {
         if (!n && n.error() != Error::Enoent)
             return fail(n.error());
         BytesRef value = Bytes::make(payload.substr(nul + 1));
-        if (n) {
-            tree = std::move(tree).put(effect.path, (*n)->with_value(std::move(value)));
-            effect.kind = Effect::Written;
-        } else {
-            create(tree, effect.path, std::move(value), who, effect);
-        }
+        if (!n)
+            return create(std::move(value));
+        const std::size_t old = (*n)->value().size(), now = payload.size() - nul - 1;
+        if (const auto r = check(Quota::NodeSize, node_size(**n) - old + now); !r)
+            return r;
+        effect.charges.add((*n)->perms()->owner(),
+                           {0, static_cast<std::int64_t>(now) - static_cast<std::int64_t>(old)});
+        if (const auto r = check_charges(); !r)
+            return r;
+        tree = std::move(tree).put(effect.path, (*n)->with_value(std::move(value)));
+        effect.kind = Effect::Written;
         return ok();
     }
 
@@ -204,9 +251,7 @@ struct Call {
         const auto n = only_argument(kWrite);
         if (!n && n.error() != Error::Enoent)
             return fail(n.error());
-        if (!n)
-            create(tree, effect.path, nullptr, who, effect);
-        return ok();
+        return n ? ok() : create(nullptr);
     }
 
     Result<void> rm()
@@ -223,6 +268,9 @@ struct Call {
             return fail(Error::Einval);
         effect.before = NodeRef(*n);
         effect.kind = Effect::Removed;
+        each_node(**n, [this](const Node &gone) {
+            effect.charges.add(gone.perms()->owner(), {-1, -node_bytes(gone)});
+        });
         tree = std::move(tree).remove(effect.path);
         return ok();
     }
@@ -235,11 +283,12 @@ struct Call {
             if (!p)
                 return fail(p.error());
             list.push_back(*p);
-            if (p->domid == kDomidAny)
+            if (p->domid == kDomidAny) {
+                list.back().stale = !asker.domid_any && list.size() > 1;
                 continue;
-            for (const auto &[domid, alive] : lookups)
-                if (domid == p->domid && !alive)
-                    list.back().stale = true;
+            }
+            const DomainFact *f = facts.domain(p->domid);
+            list.back().stale = f && !f->exists;
         }
         // An owner that does not exist, or would be everybody, is refused.
         if (list.front().stale)
@@ -257,6 +306,8 @@ struct Call {
             return fail(Error::Einval);
         if (strings - 1 > kPermsMax)
             return fail(Error::Enospc);
+        if (const auto r = check(Quota::NodePermissions, strings - 1); !r)
+            return r;
         const auto args = arguments(payload, kPermsMax + 1);
         const auto perms = permission_list(args);
         if (!perms)
@@ -266,28 +317,39 @@ struct Call {
             return fail(n.error());
         if (!who.privileged && (*perms)->owner() != (*n)->perms()->owner())
             return fail(Error::Eperm);
+        NodeRef changed = (*n)->with_perms(*perms);
+        if (const auto r = check(Quota::NodeSize, node_size(*changed)); !r)
+            return r;
+        effect.charges.add((*n)->perms()->owner(), {-1, -node_bytes(**n)});
+        effect.charges.add((*perms)->owner(), {1, node_bytes(*changed)});
+        if (const auto r = check_charges(); !r)
+            return r;
         effect.before = NodeRef(*n);
         effect.kind = Effect::PermsSet;
-        tree = std::move(tree).put(effect.path, (*n)->with_perms(*perms));
+        tree = std::move(tree).put(effect.path, std::move(changed));
         return ok();
     }
 };
 
 } // namespace
 
-Lookups parse_lookups(std::string_view facts)
+/// As 4.22: one to five digits, whatever the domid.
+bool path_too_long(const Path &path, const Quotas *quotas)
 {
-    Lookups out;
-    while (!facts.empty()) {
-        const std::size_t end = std::min(facts.find(';'), facts.size());
-        const std::string_view item = facts.substr(0, end);
-        std::uint32_t domid = 0;
-        const auto [p, ec] = std::from_chars(item.data(), item.data() + item.size(), domid);
-        if (ec == std::errc() && p + 2 == item.data() + item.size() && *p == ' ')
-            out.emplace_back(domid, p[1] == '1');
-        facts.remove_prefix(std::min(end + 1, facts.size()));
+    static constexpr std::string_view kHome = "/local/domain/";
+    if (!quotas)
+        return false;
+    const std::string_view text = path.str();
+    std::size_t skip = 0;
+    if (text.starts_with(kHome)) {
+        std::size_t digits = 0;
+        while (digits < 5 && kHome.size() + digits < text.size() && text[kHome.size() + digits] >= '0' &&
+               text[kHome.size() + digits] <= '9')
+            ++digits;
+        if (digits > 0 && kHome.size() + digits < text.size() && text[kHome.size() + digits] == '/')
+            skip = kHome.size() + digits + 1;
     }
-    return out;
+    return quotas->exceeded(Quota::PathMax, text.size() - skip);
 }
 
 bool is_store_request(std::uint32_t type) noexcept
@@ -307,11 +369,11 @@ bool is_store_request(std::uint32_t type) noexcept
     }
 }
 
-Result<void> execute_store(std::uint32_t type, std::string_view payload, const Subject &who,
-                           const Lookups &lookups, Tree &tree, Effect &effect, std::string &reply)
+Result<void> execute_store(std::uint32_t type, std::string_view payload, const Asker &asker,
+                           const Facts &facts, Tree &tree, Effect &effect, std::string &reply)
 {
     reply.clear();
-    Call call{type, payload, who, lookups, tree, effect, reply};
+    Call call{type, payload, asker, facts, tree, effect, reply};
     switch (static_cast<MsgType>(type)) {
     case MsgType::Directory:
         return call.directory();

@@ -3,6 +3,8 @@
 // a client directly, inside its transaction, and when a transaction is folded again.
 #pragma once
 
+#include "server/engine/accounts.hpp"
+#include "server/engine/facts.hpp"
 #include "server/engine/wire.hpp"
 #include "xsgit/base/perms.hpp"
 #include "xsgit/base/result.hpp"
@@ -10,10 +12,9 @@
 #include "xsgit/tree/tree.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 namespace xsgit::server {
 
@@ -22,16 +23,22 @@ namespace xsgit::server {
 struct Effect {
     enum Kind : std::uint8_t { None, Written, Created, Removed, PermsSet };
     Kind kind = None;
-    OpKind op = OpKind::Read; // what a person would call it
-    Path path;                // the node named
-    NodeRef before;           // Removed: the subtree that went; PermsSet: the node as it was
-    NodeRef after;            // Created: the named node
+    OpKind op = OpKind::Read;     // what a person would call it
+    Path path;                    // the node named
+    NodeRef before;               // Removed: the subtree that went; PermsSet: the node as it was
+    NodeRef after;                // Created: the named node
+    Charges charges;              // who owns more, or less
+    std::optional<Quota> refused; // the limit that an ENOSPC or ENOMEM comes from
 };
 
-/// Answers of SET_PERMS's look-ups: (domid, alive).
-using Lookups = std::vector<std::pair<std::uint32_t, bool>>;
-/// "5 1;7 0"; malformed parts are left out.
-Lookups parse_lookups(std::string_view facts);
+/// Who asks, and what binds them.
+struct Asker {
+    Subject who;
+    bool domid_any = true;          // may permit something to every domain
+    const Quotas *quotas = nullptr; // null: none
+    Account owned;                  // by `who`, in the tree that the request is executed on
+    std::int64_t memory = 0;        // bytes that count against Quota::Memory beside nodes
+};
 
 /// True for DIRECTORY, READ, GET_PERMS, WRITE, MKDIR, RM, SET_PERMS, DIRECTORY_PART: what a
 /// transaction records.
@@ -39,9 +46,12 @@ bool is_store_request(std::uint32_t type) noexcept;
 
 /// Executes a store request of `who` on `tree`, which it replaces if something changed. The
 /// reply's payload is put into `reply` (cleared first). Errors leave tree and effect untouched,
-/// but for effect.path and effect.op, which are set as soon as the path is known to be valid.
-Result<void> execute_store(std::uint32_t type, std::string_view payload, const Subject &who,
-                           const Lookups &lookups, Tree &tree, Effect &effect, std::string &reply);
+/// but for effect.path and effect.op, which are set as soon as the path is known to be valid, and effect.refused.
+Result<void> execute_store(std::uint32_t type, std::string_view payload, const Asker &asker,
+                           const Facts &facts, Tree &tree, Effect &effect, std::string &reply);
+
+/// Whether the limit on paths forbids this one; /local/domain/N/ in front does not count. `quotas` null: never.
+bool path_too_long(const Path &path, const Quotas *quotas);
 
 /// One number for reply and effect together: two executions with the same answer mean the
 /// same to the client. `payload` is ignored for errors.

@@ -14,6 +14,11 @@ Result<void> State::Impl::start_transaction(Step &s)
     auto &open = s.client.transactions;
     if (open.size() >= kTransactionsPerConnection)
         return fail(Error::Enospc);
+    const Asker who = asker(s.client, nullptr);
+    if (who.quotas && who.quotas->exceeded(Quota::Transactions, open.size() + 1)) {
+        refused(s.client, Quota::Transactions, s.out);
+        return fail(Error::Enospc);
+    }
     while (s.client.next_tx == 0 || open.contains(s.client.next_tx))
         ++s.client.next_tx;
     Transaction tx;
@@ -51,12 +56,28 @@ void State::Impl::transaction_request(Step &s)
         tx.doom = Error::Enomem;
         return s.error(Error::Enospc);
     }
+    Asker who = asker(s.client, &tx);
+    who.memory += static_cast<std::int64_t>(cost);
     Effect effect;
-    const Result<void> r = execute_store(s.type(), s.request.payload, s.client.subject(),
-                                         parse_lookups(s.event.facts), tx.tree, effect, reply_buffer);
+    Result<void> r = execute_store(s.type(), s.request.payload, who, parse_facts(s.event.facts), tx.tree,
+                                   effect, reply_buffer);
+    if (r && who.quotas && !tx.access_of.contains(effect.path.str()) &&
+        who.quotas->exceeded(Quota::TransactionNodes, tx.accesses.size() + 1)) {
+        effect.refused = Quota::TransactionNodes;
+        r = fail(Error::Enospc);
+    }
     tx.log_bytes += cost;
+    s.client.log_bytes += cost;
     tx.log.push_back(TxRequest{s.type(), std::string(s.request.payload), std::string(s.event.facts),
-                               answer_hash(r, reply_buffer, effect)});
+                               answer_hash(r, reply_buffer, effect), std::nullopt});
+    if (effect.refused) {
+        refused(s.client, *effect.refused, s.out);
+        tx.log.back().refused = r.error();
+        tx.doom = Error::Enomem;
+        return s.error(r.error());
+    }
+    if (r)
+        tx.accounts.add(effect.charges);
     if (effect.path.str() != "/" || r) // the path was legal: the node counts as looked at
         note_access(tx, effect);
     if (r)
@@ -74,12 +95,15 @@ Result<void> State::Impl::end_transaction(Step &s)
         return fail(Error::Enoent);
     auto node = s.client.transactions.extract(s.tx->id); // gone, whatever comes
     Transaction &tx = node.mapped();
+    s.client.log_bytes -= tx.log_bytes;
     if (*arg == "F")
         return {};
     if (tx.doom != Error::Einval)
         return fail(tx.doom);
     if (tx.base_seq != seq) {
-        Replayed r = replay(tx, tree, s.client.subject());
+        Replayed r = replay(tx, tree, s.client, true);
+        if (r.refused)
+            return fail(*r.refused);
         if (r.differs) {
             ++conflicts;
             if (sink)
@@ -89,10 +113,12 @@ Result<void> State::Impl::end_transaction(Step &s)
         tx.tree = std::move(r.result.tree);
         tx.accesses = std::move(r.result.accesses);
         tx.access_of = std::move(r.result.access_of);
+        tx.accounts = std::move(r.result.accounts);
     }
     if (!tx.writes)
         return {};
     Tree before = std::exchange(tree, tx.tree);
+    accounts.add(tx.accounts);
     ++seq;
     fire_transaction(tx, before, tree, s.out);
     if (sink)

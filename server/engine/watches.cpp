@@ -22,7 +22,9 @@ std::size_t home_length(const Client &c)
 Result<void> State::Impl::add_watch(Step &s)
 {
     const auto args = arguments(s.request.payload, 3);
-    if (args.size() < 2 || args.size() > 3)
+    const Asker who = asker(s.client, nullptr);
+    const bool depth_known = !s.client.ring || (domains.at(s.client.domid).features & kFeatureDepth);
+    if (args.size() < 2 || args.size() > (depth_known ? 3 : 2))
         return fail(Error::Einval);
     Watch w;
     if (args.size() == 3) {
@@ -32,8 +34,8 @@ Result<void> State::Impl::add_watch(Step &s)
         w.depth = static_cast<int>(depth);
     }
     Result<Path> path = watch_path(args[0], s.client);
-    if (!path)
-        return fail(path.error());
+    if (!path || path_too_long(*path, who.quotas))
+        return fail(Error::Einval);
     matched.clear();
     watches.match(*path, true, matched);
     for (const Watch *other : matched)
@@ -41,6 +43,16 @@ Result<void> State::Impl::add_watch(Step &s)
             return fail(Error::Eexist);
     if (s.client.watches.size() >= kWatchesPerConnection)
         return fail(Error::Enospc);
+    const std::size_t bytes = args[0].size() + args[1].size() + 2;
+    if (who.quotas) {
+        const auto memory = static_cast<std::uint64_t>(who.owned.bytes + who.memory) + bytes;
+        const bool many = who.quotas->exceeded(Quota::Watches, s.client.watches.size() + 1);
+        if (many || who.quotas->exceeded(Quota::Memory, memory)) {
+            refused(s.client, many ? Quota::Watches : Quota::Memory, s.out);
+            return fail(many ? Error::Enospc : Error::Enomem);
+        }
+    }
+    s.client.watch_bytes += bytes;
     w.conn = s.client.id;
     w.order = next_watch++;
     w.path = std::move(*path);
@@ -69,6 +81,7 @@ Result<void> State::Impl::remove_watch(Step &s)
     for (const Watch *w : matched)
         if (w->conn == s.client.id && w->token == args[1]) {
             watches.remove(w);
+            s.client.watch_bytes -= w->given.size() + w->token.size() + 2;
             s.client.watches.erase(w->order);
             return {};
         }
@@ -80,6 +93,7 @@ void State::Impl::drop_watches(Client &c)
     for (const auto &[order, w] : c.watches)
         watches.remove(&w);
     c.watches.clear();
+    c.watch_bytes = 0;
 }
 
 void State::Impl::fire(const Path &path, bool exact, const Node *before, const Node *after,

@@ -69,6 +69,17 @@ void Committer::sync(std::uint64_t number)
     changed_.wait(lock, [&] { return done_ >= number; });
 }
 
+bool Committer::published(std::uint64_t number)
+{
+    const std::lock_guard lock(mutex_);
+    if (done_ >= number)
+        return true;
+    wanted_ = std::max(wanted_, number);
+    hurry_ = true;
+    journal_.wake();
+    return false;
+}
+
 void Committer::load()
 {
     repo_ = Repository::open(paths_.repo);

@@ -38,6 +38,8 @@ public:
 
     /// Returns when everything up to event `number` is published.
     void sync(std::uint64_t number);
+    /// Whether that is so already; if not, it is hurried.
+    bool published(std::uint64_t number);
     /// Monotonic time of the oldest event that is not published; 0: none that we know of.
     std::int64_t behind_since_us() const noexcept { return behind_since_.load(std::memory_order_relaxed); }
     /// Set when the current epoch is full; the server answers with an Epoch event and clears it.

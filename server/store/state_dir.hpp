@@ -11,7 +11,7 @@
 
 namespace xsgit::server {
 
-inline constexpr int kFormat = 1;
+inline constexpr int kFormat = 2;
 
 struct StatePaths {
     explicit StatePaths(const std::string &repo);

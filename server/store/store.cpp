@@ -77,6 +77,7 @@ struct Store::Impl {
     CommitterStart committer_start;
     std::unique_ptr<Committer> committer;
     std::unique_ptr<Maintenance> maintenance;
+    std::uint64_t held_back = 0; // tries to write while history was too far behind
 
     void make();
     void make_repository();
@@ -264,8 +265,10 @@ bool Store::execute(Event &e, Outputs &out)
         if (s.run(epoch, out))
             s.committer->epoch_wanted = false;
     }
-    if (may_write(e) && lag_us() > kSlowWriters)
+    if (may_write(e) && lag_us() > kSlowWriters) {
+        ++s.held_back;
         return false;
+    }
     return s.run(e, out);
 }
 
@@ -273,6 +276,31 @@ std::int64_t Store::lag_us() const
 {
     const std::int64_t since = impl_->committer ? impl_->committer->behind_since_us() : 0;
     return since == 0 ? 0 : std::max<std::int64_t>(0, mono_us() - since);
+}
+
+bool Store::published(std::uint64_t number)
+{
+    return !impl_->committer || impl_->committer->published(number);
+}
+
+std::vector<std::pair<std::string, std::string>> Store::status() const
+{
+    const Impl &s = *impl_;
+    const auto number = [](std::uint64_t n) { return std::to_string(n); };
+    const PackStore::Stats packs = s.packs->stats();
+    return {
+        {"version", XSGIT_VERSION},
+        {"repository", s.paths.repo},
+        {"repository-bytes", fmt::format("{} of {}", packs.bytes + s.journal->capacity(), s.options.budget)},
+        {"packs", number(packs.packs)},
+        {"events", number(s.state.event_number())},
+        {"commits", number(s.state.seq())},
+        {"conflicts", number(s.state.conflicts())},
+        {"epoch", number(s.state.epoch())},
+        {"connections", number(s.state.connections().size())},
+        {"journal-bytes", fmt::format("{} of {}", s.journal->bytes_used(), s.journal->capacity())},
+        {"lag-ms", number(static_cast<std::uint64_t>(lag_us()) / 1000)},
+        {"writes-held-back", number(s.held_back)}};
 }
 
 void Store::sync()

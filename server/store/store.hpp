@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace xsgit::server {
@@ -67,6 +68,11 @@ public:
 
     /// Publishes everything up to now and returns when git sees it (orderly stop, `sync`). Seconds at worst.
     void sync();
+    /// Whether git sees everything up to event `number`; hurries if not. Does not wait.
+    bool published(std::uint64_t number);
+
+    /// What `xenstore-control status` shows: name and value, in order.
+    std::vector<std::pair<std::string, std::string>> status() const;
 
 private:
     struct Impl;

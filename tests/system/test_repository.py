@@ -4,6 +4,7 @@
 served wrong, never somebody else's files touched."""
 import glob
 import os
+import re
 import random
 import shutil
 import subprocess
@@ -333,7 +334,7 @@ def another_boot():
     with open(repo + "/xsgit/format", encoding="ascii") as f:
         text = f.read()
     with open(repo + "/xsgit/format", "w", encoding="ascii") as f:
-        f.write(text.replace("xsgit 1", "xsgit 999"))
+        f.write(re.sub(r"^xsgit \d+", "xsgit 999", text))
     d = daemon.Daemon(directory=place, repo=repo).start()
     equal(content_now(d), "ENOENT", "a store of an unknown format is not served")
     equal(len(glob.glob(repo + ".*")), 1, "but set aside")

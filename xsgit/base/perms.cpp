@@ -117,6 +117,17 @@ Ref<const PermList> PermList::with_owner(std::uint16_t domid) const
     return make(std::move(changed));
 }
 
+Ref<const PermList> PermList::without(std::uint16_t domid) const
+{
+    std::vector<Perm> left(entries_.begin(), entries_.begin() + 1);
+    for (std::size_t i = 1; i < entries_.size(); ++i)
+        if (entries_[i].domid != domid)
+            left.push_back(entries_[i]);
+    if (left.size() == entries_.size())
+        return Ref<const PermList>(this);
+    return make(std::move(left));
+}
+
 Result<Perm> parse_perm(std::string_view text)
 {
     if (text.empty())

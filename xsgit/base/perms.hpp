@@ -48,6 +48,9 @@ public:
     /// The same list with another owner domid; letters and the rest unchanged.
     Ref<const PermList> with_owner(std::uint16_t domid) const;
 
+    /// Without the entries (the owner's excepted) that name `domid`; the same list if there are none.
+    Ref<const PermList> without(std::uint16_t domid) const;
+
 private:
     explicit PermList(std::vector<Perm> entries);
     ~PermList() = default;

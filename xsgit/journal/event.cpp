@@ -40,7 +40,7 @@ std::uint64_t checksum(const std::byte *record, std::size_t length) noexcept
 bool known(std::uint32_t kind) noexcept
 {
     return kind > static_cast<std::uint32_t>(EventKind::Invalid) &&
-           kind <= static_cast<std::uint32_t>(EventKind::Restart);
+           kind <= static_cast<std::uint32_t>(EventKind::Ignore);
 }
 
 std::string_view chars(const std::byte *p, std::size_t n) noexcept

@@ -35,12 +35,17 @@ inline constexpr std::size_t kRecordMax = 16384;
 enum class EventKind : std::uint32_t {
     Invalid = 0,
     Start = 1,   ///< first event of a repository: the initial tree. facts: json (boot id, settings, hash key)
-    Connect = 2, ///< facts: "socket <domid> <pid> <uid> <comm>" or "ring <domid>"
+    Connect = 2, ///< facts: "socket <domid> <pid> <uid> <comm>" or "ring <domid> <unique id, hex> <port>"
     Close = 3,   ///< the connection is gone
-    Request = 4, ///< wire: header and payload as received. facts: "domid alive[;…]" look-ups
-    Poison = 5,  ///< wire as Request: the request ended the process twice; answered EIO
-    Epoch = 6,   ///< history begins a new epoch (keyframe) before the next commit
-    Restart = 7, ///< a process took over; facts: version of the program
+    Request =
+        4, ///< wire: header and payload as received. facts: what State::needs() asked for (engine/facts.hpp)
+    Poison = 5,   ///< wire as Request: the request ended the process twice; answered EIO
+    Epoch = 6,    ///< history begins a new epoch (keyframe) before the next commit
+    Restart = 7,  ///< a process took over; facts: version of the program
+    Domains = 8,  ///< domains found changed. facts: "<domid> <unique id, hex> <alive|shutdown|dead>[;…]"
+    Settings = 9, ///< of the command line. facts: "<name> <number>[;…]" (engine/settings.hpp)
+    Ignore =
+        10, ///< conn: a ring whose guest broke the protocol is not served any more. facts: the error code
 };
 
 /// A decoded record; `facts` and `wire` borrow from the buffer it came from.

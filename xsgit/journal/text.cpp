@@ -69,6 +69,12 @@ std::string_view kind_name(EventKind k) noexcept
         return "epoch";
     case EventKind::Restart:
         return "restart";
+    case EventKind::Domains:
+        return "domains";
+    case EventKind::Settings:
+        return "settings";
+    case EventKind::Ignore:
+        return "ignore";
     }
     return "invalid";
 }

@@ -37,8 +37,20 @@ public:
         fold->refuse = refuse;
         file_ = SlotFile::open(slots());
         names_ = std::make_unique<SentNames>();
-        loop_ = std::make_unique<Loop>(Loop::Parts{*fold, *file_, *names_, hypervisor_, log_, listener_.get(),
-                                                   -1, stop_reader_.get(), dir_.path, blame});
+        control_ = std::make_unique<ControlService>(*fold, trace_, log_);
+        loop_ = std::make_unique<Loop>(Loop::Parts{*fold,
+                                                   *file_,
+                                                   *names_,
+                                                   hypervisor_,
+                                                   *control_,
+                                                   trace_,
+                                                   log_,
+                                                   listener_.get(),
+                                                   -1,
+                                                   stop_reader_.get(),
+                                                   dir_.path,
+                                                   {},
+                                                   blame});
         loop_->resume(orphans);
         thread_ = std::thread([this] { loop_->run(); });
     }
@@ -72,6 +84,8 @@ private:
     TempDir dir_;
     UniqueFd listener_, stop_reader_, stop_writer_;
     Standalone hypervisor_;
+    Trace trace_;
+    std::unique_ptr<ControlService> control_;
     Log log_{Log::Target::Stderr};
     std::unique_ptr<SlotFile> file_;
     std::unique_ptr<SentNames> names_;

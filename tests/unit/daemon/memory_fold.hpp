@@ -42,7 +42,7 @@ public:
     std::vector<State::Connection> connections() const override { return state_.connections(); }
     std::uint64_t next_connection() const override { return state_.next_connection(); }
     std::uint64_t event_number() const override { return state_.event_number(); }
-    std::vector<std::uint32_t> needs(const Event &e) const override { return state_.needs(e); }
+    Needs needs(const Event &e) const override { return state_.needs(e); }
     std::vector<UnsentOutput> take_unsent() override { return std::move(unsent_); }
     void start(Store::SentUpTo f) override { sent_up_to = std::move(f); }
     bool execute(Event &e, Outputs &out) override
@@ -57,6 +57,8 @@ public:
         return true;
     }
     std::int64_t lag_us() const override { return 0; }
+    bool published(std::uint64_t) override { return true; }
+    std::vector<std::pair<std::string, std::string>> status() const override { return {}; }
 
     Store::SentUpTo sent_up_to;
     std::atomic<bool> refuse{false};

@@ -61,16 +61,19 @@ TEST_CASE("permissions of an unprivileged ring")
     CHECK(w.ask(d0, MsgType::SetPerms, args({"/tool", "n9"}), 0, "9 0") == "ENOENT");
     const auto d7 = w.connect(7);
     CHECK(w.read(d7, "/local/domain/5/data") == "EACCES"); // its entry is stale
-    CHECK(w.state.needs([] {
-        Event e;
-        static std::string wire;
-        const std::string payload = args({"/a", "n5", "r0", "r5", "w8"});
-        wire.assign(kHeaderSize, '\0');
-        write_header({14, 0, 0, static_cast<std::uint32_t>(payload.size())}, wire.data());
-        wire += payload;
-        e.wire = wire;
-        return e;
-    }()) == std::vector<std::uint32_t>{5, 8});
+    CHECK(w.state
+              .needs([&] {
+                  Event e;
+                  e.conn = d0;
+                  static std::string wire;
+                  const std::string payload = args({"/a", "n5", "r0", "r5", "w8"});
+                  wire.assign(kHeaderSize, '\0');
+                  write_header({14, 0, 0, static_cast<std::uint32_t>(payload.size())}, wire.data());
+                  wire += payload;
+                  e.wire = wire;
+                  return e;
+              }())
+              .domids == std::vector<std::uint32_t>{5, 8});
 }
 
 TEST_CASE("DIRECTORY_PART walks a list that is too long for one reply")

@@ -115,6 +115,6 @@ TEST_CASE("record: space never written, and a kind that is none, are bad")
     Event e;
     e.kind = EventKind::Invalid;
     CHECK(status(encode(e), kRecordHeader) == RecordStatus::Bad);
-    e.kind = static_cast<EventKind>(8);
+    e.kind = static_cast<EventKind>(11);
     CHECK(status(encode(e), kRecordHeader) == RecordStatus::Bad);
 }

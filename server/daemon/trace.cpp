@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "server/daemon/trace.hpp"
+
+#include "server/engine/wire.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <iterator>
+#include <unistd.h>
+
+namespace xsgit::server {
+namespace {
+
+std::string now()
+{
+    const std::time_t t = std::time(nullptr);
+    std::tm local{};
+    char text[32] = "";
+    if (localtime_r(&t, &local))
+        (void)std::strftime(text, sizeof text, "%Y%m%d %H:%M:%S", &local);
+    return text;
+}
+
+std::string printable(std::string_view bytes)
+{
+    std::string out;
+    for (const char c : bytes) {
+        const auto u = static_cast<unsigned char>(c);
+        if (c == '\0')
+            out += ' ';
+        else if (u < 0x20 || u >= 0x7f || c == '\\')
+            fmt::format_to(std::back_inserter(out), "\\{:03o}", u);
+        else
+            out += c;
+    }
+    return out;
+}
+
+} // namespace
+
+bool Trace::open(const std::string &path)
+{
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (!fd)
+        return false;
+    fd_ = std::move(fd);
+    path_ = path;
+    line("\n***\n");
+    return true;
+}
+
+void Trace::close() noexcept { fd_.reset(); }
+
+void Trace::reopen()
+{
+    if (fd_)
+        open(path_);
+}
+
+bool Trace::set(std::string_view change)
+{
+    if (change.empty() || (change[0] != '+' && change[0] != '-'))
+        return false;
+    const auto it = std::find(kClasses.begin(), kClasses.end(), change.substr(1));
+    if (it == kClasses.end())
+        return false;
+    const unsigned bit = 1u << (it - kClasses.begin());
+    classes_ = change[0] == '+' ? classes_ | bit : classes_ & ~bit;
+    return true;
+}
+
+bool Trace::on(std::string_view name) const
+{
+    const auto it = std::find(kClasses.begin(), kClasses.end(), name);
+    return it != kClasses.end() && (classes_ & (1u << (it - kClasses.begin()))) != 0;
+}
+
+void Trace::message(std::string_view direction, std::uint64_t conn, std::uint32_t domid,
+                    std::string_view bytes)
+{
+    if (!wants(Io) || bytes.size() < kHeaderSize)
+        return;
+    const std::string_view type = type_name(read_header(bytes.data()).type);
+    line(fmt::format("io: {} {:#x} (d{}) {} {} ({})\n", direction, conn, domid, now(),
+                     type == "UNKNOWN" ? "**UNKNOWN**" : type, printable(bytes.substr(kHeaderSize))));
+}
+
+void Trace::object(std::string_view what, std::uint64_t conn, std::uint32_t domid)
+{
+    if (wants(Obj))
+        line(fmt::format("obj: {} {:#x} (d{})\n", what, conn, domid));
+}
+
+void Trace::line(std::string_view text) const { (void)!::write(fd_.get(), text.data(), text.size()); }
+
+} // namespace xsgit::server

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// The end of a domain: what it owns goes, permissions that name it too, so that a later domain of the same
+// number has no use of them.
+#include "server/engine/state_impl.hpp"
+
+#include <algorithm>
+
+namespace xsgit::server {
+namespace {
+
+/// What a dying domain leaves in a tree, found without recursion.
+struct Estate {
+    std::vector<Path> owned; // tops of subtrees; none below another
+    std::vector<Path> named; // nodes that stay, whose permissions name the domain
+
+    Estate(const Tree &tree, std::uint16_t domid)
+    {
+        look(Path(), *tree.root(), domid);
+        walk(Path(), *tree.root(), domid);
+        for (auto it = tree.special()->children().begin(); it.get(); it.next())
+            look(Path::trusted(std::string(it.get()->name())), *it.get(), domid);
+    }
+
+private:
+    /// Whether what lies below counts too.
+    bool look(const Path &path, const Node &n, std::uint16_t domid)
+    {
+        const PermList &perms = *n.perms();
+        // Root and hidden nodes cannot go: they fall to the control domain.
+        if (perms.owner() == domid && !path.is_root() && !path.is_special()) {
+            owned.push_back(path);
+            return false;
+        }
+        for (const Perm &p : perms.entries())
+            if (p.domid == domid) {
+                named.push_back(path);
+                break;
+            }
+        return true;
+    }
+    void walk(const Path &top, const Node &node, std::uint16_t domid)
+    {
+        struct Level {
+            Path path;
+            Children::Cursor next;
+        };
+        std::vector<Level> stack;
+        stack.push_back({top, node.children().begin()});
+        while (!stack.empty()) {
+            const Node *n = stack.back().next.get();
+            if (!n) {
+                stack.pop_back();
+                continue;
+            }
+            stack.back().next.next();
+            Path path = stack.back().path.child(n->name());
+            if (look(path, *n, domid) && !n->children().empty())
+                stack.push_back({std::move(path), n->children().begin()});
+        }
+    }
+};
+
+} // namespace
+
+void State::Impl::destroy(const Event &e, std::uint32_t domid, OpKind how, const Actor &who, Outputs &out)
+{
+    const auto it = domains.find(domid);
+    const bool introduced = it->second.introduced;
+    Tree before = tree;
+    // Its own watches first: nobody is told of his own death.
+    if (const auto c = clients.find(it->second.conn); c != clients.end())
+        drop_watches(c->second);
+    drop_nodes(domid, out);
+    detach(it->second, out);
+    domains.erase(it);
+    for (auto &[id, d] : domains)
+        if (d.target == domid) {
+            d.target.reset();
+            if (const auto c = clients.find(d.conn); c != clients.end())
+                c->second.target.reset();
+        }
+    if (introduced) {
+        fire_special("@releaseDomain", std::nullopt, out);
+        fire_special("@releaseDomain", domid, out);
+    }
+    if (!introduced && before.same(tree))
+        return; // nobody ever saw it
+    ++seq;
+    if (sink) {
+        const std::string home = "/local/domain/" + std::to_string(domid);
+        Operation op;
+        op.kind = how;
+        op.path = home;
+        committed(e, who, op, std::move(before));
+    }
+}
+
+void State::Impl::drop_nodes(std::uint32_t domid, Outputs &out)
+{
+    const auto id = static_cast<std::uint16_t>(domid);
+    const Estate estate(tree, id);
+    const auto replace = [&](const Path &path, PermsRef perms) {
+        const Node *n = tree.find(path);
+        const NodeRef changed = n->with_perms(std::move(perms));
+        accounts.add(n->perms()->owner(), {-1, -node_bytes(*n)});
+        accounts.add(changed->perms()->owner(), {1, node_bytes(*changed)});
+        tree = std::move(tree).put(path, changed);
+    };
+    for (const Path &path : estate.named) {
+        const PermsRef perms = tree.find(path)->perms();
+        replace(path, (perms->owner() == id ? perms->with_owner(0) : perms)->without(id));
+    }
+    for (const Path &path : estate.owned) {
+        if (keep_orphans) {
+            replace(path, tree.find(path)->perms()->with_owner(0)->without(id));
+            continue;
+        }
+        Effect e;
+        e.kind = Effect::Removed;
+        e.op = OpKind::Rm;
+        e.path = path;
+        e.before = NodeRef(tree.find(path));
+        each_node(*e.before, [&](const Node &n) { accounts.add(n.perms()->owner(), {-1, -node_bytes(n)}); });
+        const Tree before = tree;
+        tree = std::move(tree).remove(path);
+        fire_effect(e, before, tree, out);
+    }
+    if (keep_orphans) {
+        // What lies below a node that was kept may be the domain's too.
+        if (const Estate left(tree, id); !left.owned.empty() || !left.named.empty())
+            drop_nodes(domid, out);
+    }
+}
+
+/// Without `domid` the bare name, as ever; with it "<name>/<domid>", for those that asked for it (4.22).
+void State::Impl::fire_special(std::string_view name, std::optional<std::uint32_t> domid, Outputs &out)
+{
+    const Path bare = Path::trusted(std::string(name));
+    const Node *node = tree.find(bare);
+    const Path full = domid ? Path::trusted(std::string(name) + "/" + std::to_string(*domid)) : bare;
+    matched.clear();
+    watches.match(bare, true, matched);
+    std::erase_if(matched, [&](const Watch *w) { return domid ? w->depth < 1 : w->depth >= 0; });
+    if (domid)
+        watches.match(full, true, matched);
+    std::sort(matched.begin(), matched.end(), [](const Watch *a, const Watch *b) {
+        return a->conn != b->conn ? a->conn < b->conn : a->order < b->order;
+    });
+    for (const Watch *w : matched) {
+        const Subject who = clients.at(w->conn).subject();
+        if (!who.privileged && !(node && (access_of(*node->perms(), who) & kRead)))
+            continue;
+        if (full.str().size() + w->token.size() + 2 <= kPayloadMax)
+            out.event(w->conn, full.str(), w->token);
+    }
+}
+
+} // namespace xsgit::server
