@@ -214,7 +214,7 @@ bool Loop::resume_ring(std::optional<std::uint32_t> slot, const State::Connectio
     if (slot) {
         const RingRecord &r = p_.slots.memory(*slot).ring;
         remote = r.remote;
-        if (r.local != 0 && host.bound(r.local, domid, remote))
+        if (r.local != 0 && host.bound(r.local, domid, remote) && host.ours(r.local))
             local = r.local;
     }
     if (remote == 0) {

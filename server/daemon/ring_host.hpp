@@ -36,6 +36,8 @@ public:
     // ---- event channels ----------------------------------------------------
     /// Connects a new local port to the domain's port `remote`.
     virtual Result<std::uint32_t> bind(std::uint32_t domid, std::uint32_t remote) = 0;
+    /// Whether `local`, of an earlier process, is still ours. Rings the other side.
+    virtual bool ours(std::uint32_t local) noexcept = 0;
     /// Whether `local` is connected to that port now.
     virtual bool bound(std::uint32_t local, std::uint32_t domid, std::uint32_t remote) = 0;
     /// A port of an earlier process that is connected there. Looks at all ports: slow.

@@ -77,10 +77,6 @@ std::uint64_t unique_id_of(const xc_domaininfo_t &info)
     return XXH3_64bits(info.handle, sizeof info.handle) | 1;
 }
 
-/// Whether the port belongs to our descriptor: notifying is refused for those of other processes, and unmasking is not.
-/// The other side does not mind a ring too many.
-bool ours(xenevtchn_handle *events, std::uint32_t port) noexcept { return xenevtchn_notify(events, port) == 0; }
-
 PresentDomain present(const xc_domaininfo_t &info)
 {
     return {info.domain, unique_id_of(info), (info.flags & XEN_DOMINF_shutdown) != 0,
@@ -148,7 +144,7 @@ void XenHypervisor::settle()
 {
     if (inherited_)
         h_->each_port([&](std::uint32_t port, const xc_evtchn_status_t &s) {
-            if (s.status == EVTCHNSTAT_virq && s.u.virq == VIRQ_DOM_EXC && ours(h_->events, port)) {
+            if (s.status == EVTCHNSTAT_virq && s.u.virq == VIRQ_DOM_EXC && ours(port)) {
                 virq_port_ = port;
                 (void)xenevtchn_unmask(h_->events, port);
             }
@@ -247,14 +243,16 @@ Result<std::uint32_t> XenHypervisor::bind(std::uint32_t domid, std::uint32_t rem
     return port >= 0 ? Result<std::uint32_t>(static_cast<std::uint32_t>(port)) : fail(error_of(errno));
 }
 
+/// Notifying is refused for ports of other processes; unmasking is not.
+bool XenHypervisor::ours(std::uint32_t local) noexcept { return xenevtchn_notify(h_->events, local) == 0; }
+
 bool XenHypervisor::bound(std::uint32_t local, std::uint32_t domid, std::uint32_t remote)
 {
     xc_evtchn_status_t s{};
     s.dom = DOMID_SELF;
     s.port = local;
     return xc_evtchn_status(h_->control, &s) == 0 && s.status == EVTCHNSTAT_interdomain &&
-           s.u.interdomain.dom == domid && s.u.interdomain.port == remote &&
-           ours(h_->events, local);
+           s.u.interdomain.dom == domid && s.u.interdomain.port == remote;
 }
 
 std::optional<std::uint32_t> XenHypervisor::find_bound(std::uint32_t domid, std::uint32_t remote)
@@ -263,7 +261,7 @@ std::optional<std::uint32_t> XenHypervisor::find_bound(std::uint32_t domid, std:
     if (inherited_)
         h_->each_port([&](std::uint32_t port, const xc_evtchn_status_t &s) {
             if (s.status == EVTCHNSTAT_interdomain && s.u.interdomain.dom == domid &&
-                s.u.interdomain.port == remote && bound(port, domid, remote))
+                s.u.interdomain.port == remote && ours(port))
                 found = port;
             return !found;
         });

@@ -28,6 +28,7 @@ private:
     Result<RingPage *> map(std::uint32_t domid) override;
     void unmap(std::uint32_t domid, RingPage *page) noexcept override;
     Result<std::uint32_t> bind(std::uint32_t domid, std::uint32_t remote) override;
+    bool ours(std::uint32_t local) noexcept override;
     bool bound(std::uint32_t local, std::uint32_t domid, std::uint32_t remote) override;
     std::optional<std::uint32_t> find_bound(std::uint32_t domid, std::uint32_t remote) override;
     void unbind(std::uint32_t local) noexcept override;
