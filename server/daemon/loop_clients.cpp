@@ -155,7 +155,7 @@ void Loop::resume(const std::vector<int> &orphans)
 
     for (const UnsentOutput &o : p_.fold.take_unsent()) {
         const auto it = clients_.find(o.conn);
-        if (it == clients_.end() || o.name <= it->second->slot.last())
+        if (it == clients_.end() || it->second->deaf || o.name <= it->second->slot.last())
             continue;
         Connection &c = *it->second;
         if (c.outbox.empty())
