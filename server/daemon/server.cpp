@@ -24,6 +24,9 @@ namespace xsgit::server {
 
 namespace {
 
+/// For publishing what is left at an orderly stop; the keeper's is longer.
+constexpr std::int64_t kStopPatienceMs = 15'000;
+
 std::string boot_id()
 {
     const UniqueFd fd(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
@@ -169,7 +172,9 @@ int serve(const Birth &b)
     announce(b);
     if (loop.run() == Loop::End::KeeperGone)
         become_keeper(b);
-    store->sync();
+    if (!store->sync(kStopPatienceMs))
+        b.log->error("stop",
+                     "history is not complete: the rest is in the journal, and the next start continues it");
     return kExitStopped;
 }
 

@@ -2,6 +2,8 @@
 // GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA.
 #include "server/engine/state_impl.hpp"
 
+#include <charconv>
+
 namespace xsgit::server {
 namespace {
 
@@ -21,11 +23,12 @@ std::string all_names()
     return text;
 }
 
-/// As atoi, but what a limit cannot be is refused.
+/// Digits, and whatever follows them, as atoi; but no minus, and not more than 32 bits hold (all ones is no limit).
 std::optional<std::uint32_t> limit_of(std::string_view text)
 {
-    const long n = parse_atoi(text);
-    if (n < 0 || n >= 0xffffffffL)
+    std::uint64_t n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error == std::errc::result_out_of_range || n >= 0xffffffff || text.starts_with('-'))
         return std::nullopt;
     return static_cast<std::uint32_t>(n);
 }

@@ -76,7 +76,7 @@ State::Impl::Replayed State::Impl::replay(const Transaction &tx, const Tree &on,
     return out;
 }
 
-void State::Impl::rebase_transactions(std::uint64_t oldest_seq)
+void State::Impl::rebase_transactions(const Event &e, std::uint64_t oldest_seq)
 {
     for (auto &[id, c] : clients)
         for (auto &[txid, tx] : c.transactions) {
@@ -84,6 +84,11 @@ void State::Impl::rebase_transactions(std::uint64_t oldest_seq)
                 continue;
             Replayed r = replay(tx, tree, c, true);
             if (r.differs) {
+                if (!r.refused) {
+                    ++conflicts;
+                    if (sink)
+                        tell_conflict(e, c, tx, r);
+                }
                 tx.doom = Error::Eagain;
                 c.log_bytes -= tx.log_bytes;
                 tx.log_bytes = 0;

@@ -76,7 +76,7 @@ public:
     /// gives the commit id (20 bytes) of a main commit that an open transaction started from.
     void save(StreamWriter &w, const std::function<std::string(std::uint64_t seq)> &commit_of) const;
     /// Puts one record of save() back; false if it is not one of ours. `tree_at` loads the tree of a
-    /// commit (its 20 bytes). `main` must have been set before any transaction.
+    /// commit (its 20 bytes), or gives an empty one if it is lost: that transaction will be told EAGAIN. `main` must have been set before any transaction.
     bool load_record(RecordReader r, const std::function<Tree(std::string_view commit)> &tree_at);
     void load_tree(Tree main);
 

@@ -184,7 +184,7 @@ struct State::Impl {
     void tell_commit(const Event &e, const Client &c, const Transaction &tx, Tree before);
     void tell_conflict(const Event &e, const Client &c, const Transaction &tx, const Replayed &r);
     /// Moves transactions that started before `oldest_seq` onto main as it is, or dooms them.
-    void rebase_transactions(std::uint64_t oldest_seq);
+    void rebase_transactions(const Event &e, std::uint64_t oldest_seq);
 };
 
 /// Notes in `tx` what executing a request did, for its events.

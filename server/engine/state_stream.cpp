@@ -255,6 +255,7 @@ void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std
     tx.base_seq = r.u64();
     const std::string_view commit = r.bytes(20);
     tx.base = tx.base_seq == seq ? tree : tree_at(commit);
+    const bool lost = tx.base.empty();
     const std::uint32_t doom = r.u32();
     const std::uint32_t requests = r.u32();
     for (std::uint32_t i = 0; i < requests; ++i) {
@@ -271,6 +272,19 @@ void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std
         tx.log_bytes += q.payload.size() + q.facts.size() + sizeof(TxRequest);
         tx.log.push_back(std::move(q));
     }
+    if (doom > static_cast<std::uint32_t>(Error::Eperm))
+        throw StreamDamaged("checkpoint: a transaction with an unknown error");
+    tx.doom = static_cast<Error>(doom);
+    if (lost) {
+        // It cannot go on; everything else can.
+        tx.base = tx.tree = tree;
+        tx.base_seq = seq;
+        tx.doom = Error::Eagain;
+        tx.log.clear();
+        tx.log_bytes = 0;
+        c.transactions.insert_or_assign(tx.id, std::move(tx));
+        return;
+    }
     c.log_bytes += tx.log_bytes;
     Replayed again = replay(tx, tx.base, c, false);
     if (again.differs)
@@ -280,9 +294,6 @@ void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std
     tx.accounts = std::move(again.result.accounts);
     tx.accesses = std::move(again.result.accesses);
     tx.access_of = std::move(again.result.access_of);
-    if (doom > static_cast<std::uint32_t>(Error::Eperm))
-        throw StreamDamaged("checkpoint: a transaction with an unknown error");
-    tx.doom = static_cast<Error>(doom);
     const std::uint32_t id = tx.id;
     c.transactions.insert_or_assign(id, std::move(tx));
 }

@@ -73,7 +73,7 @@ void State::step(const Event &e, Outputs &out)
         break;
     case EventKind::Epoch:
         // Bases stay within the last two epochs: only older ones are ever dropped.
-        s.rebase_transactions(s.epoch_first_seq);
+        s.rebase_transactions(e, s.epoch_first_seq);
         ++s.epoch;
         s.epoch_first_seq = s.seq + 1;
         if (s.sink)

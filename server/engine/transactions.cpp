@@ -52,7 +52,7 @@ void State::Impl::transaction_request(Step &s)
 {
     Transaction &tx = *s.tx;
     const std::size_t cost = s.request.payload.size() + s.event.facts.size() + sizeof(TxRequest);
-    if (tx.log.size() >= kRequestsPerTransaction || tx.log_bytes + cost > kTransactionLogBytes) {
+    if (tx.log.size() >= kRequestsPerTransaction || s.client.log_bytes + cost > kTransactionLogBytes) {
         tx.doom = Error::Enomem;
         return s.error(Error::Enospc);
     }

@@ -12,6 +12,8 @@ Result<Path> watch_path(std::string_view text, const Client &c) { return Path::p
 
 bool is_relative(std::string_view text) { return !text.empty() && text[0] != '/' && text[0] != '@'; }
 
+constexpr long kDepthMost = 0xfffe;
+
 std::size_t home_length(const Client &c)
 {
     return std::string_view("/local/domain//").size() + std::to_string(c.domid).size();
@@ -31,7 +33,8 @@ Result<void> State::Impl::add_watch(Step &s)
         const long depth = parse_atoi(args[2]);
         if (depth < 0)
             return fail(Error::Einval);
-        w.depth = static_cast<int>(depth);
+        // More than any path has levels; and as much as a checkpoint has room for.
+        w.depth = static_cast<int>(std::min(depth, kDepthMost));
     }
     Result<Path> path = watch_path(args[0], s.client);
     if (!path || path_too_long(*path, who.quotas))

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
+#include <sys/stat.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -20,6 +22,7 @@ constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal; a quarter of
 constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory, and packs that merge well
 constexpr std::size_t kLookBack = 100'000;           // commits of one publication, at most
 constexpr int kStopTries = 50;                       // for room, of 100 ms each, when stopping
+constexpr std::int64_t kStaleLock = 2;               // s; ours are held for microseconds
 constexpr std::size_t kTrimBytes = 8u << 20;         // unsent outputs kept between publishes
 
 constexpr const char *kMain = "refs/heads/main";
@@ -60,13 +63,12 @@ Committer::~Committer()
     thread_.join();
 }
 
-void Committer::sync(std::uint64_t number)
+bool Committer::sync_within(std::uint64_t number, std::int64_t patience_ms)
 {
+    if (published(number))
+        return true;
     std::unique_lock lock(mutex_);
-    wanted_ = std::max(wanted_, number);
-    hurry_ = true;
-    journal_.wake();
-    changed_.wait(lock, [&] { return done_ >= number; });
+    return changed_.wait_for(lock, std::chrono::milliseconds(patience_ms), [&] { return done_ >= number; });
 }
 
 bool Committer::published(std::uint64_t number)
@@ -96,6 +98,7 @@ void Committer::load()
         for (const auto &[seq, id] : c.head.bases)
             writer_->remember(seq, id);
         start_.checkpoint.clear();
+        checkpoint_epoch_ = state_.epoch(); // of the other one nothing is known: as if of the first epoch
     }
     checkpointed_event_ = published_event_ = state_.event_number();
     published_ = writer_->tips();
@@ -224,6 +227,7 @@ void Committer::publish()
     try {
         move_refs();
     } catch (const GitError &e) {
+        clear_stale_locks();
         return no_room(e.what()); // and again: nothing counts as published yet
     }
     note_epoch_start();
@@ -258,6 +262,7 @@ void Committer::flush_pack()
             if (room_reported_)
                 report_("history is being written again");
             room_reported_ = false;
+            keep_reserve(paths_);
             return;
         } catch (const std::system_error &e) {
             no_room(e.what());
@@ -269,15 +274,34 @@ void Committer::no_room(const std::string &what)
 {
     if (!room_reported_)
         report_("history cannot be written: " + what +
-                "; nothing is lost, writers wait. Make room on the file system of " + paths_.repo);
+                "; nothing is lost, writers wait until it can. If there is no room, make some on the file "
+                "system of " +
+                paths_.repo);
     room_reported_ = true;
-    const PackStore::Stats s = packs_.stats();
-    if (s.oldest_epoch + 1 < s.current_epoch)
-        drop_old_epochs();
+    try {
+        ::unlink(paths_.reserve.c_str()); // what the next lines write has room then
+        if (!drop_oldest_epoch())
+            epoch_wanted = true; // so that there is something to drop soon
+    } catch (const std::system_error &) {
+        // not even that; room must come from elsewhere
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (stop_ && ++stop_tries_ > kStopTries)
         throw std::runtime_error(
             what + ", and the daemon was told to stop: what is not in history yet is in the journal");
+}
+
+/// A git that was killed while it moved one of our refs leaves a lock that nobody removes.
+void Committer::clear_stale_locks()
+{
+    for (const char *ref : {kMain, kConflicts, kHead}) {
+        const std::string lock = paths_.repo + "/" + ref + ".lock";
+        struct stat st {};
+        if (::lstat(lock.c_str(), &st) != 0 || ::time(nullptr) - st.st_mtime < kStaleLock)
+            continue;
+        if (::unlink(lock.c_str()) == 0 || ::rmdir(lock.c_str()) == 0)
+            report_(lock + " was left by a git that has died: removed");
+    }
 }
 
 void Committer::put_back(const std::string &ref, const Oid &ours, const Oid &last)
@@ -326,21 +350,41 @@ void Committer::note_epoch_start()
     epochs_->set(noted_epoch_, std::move(b), packs_.oldest_epoch());
 }
 
-/// The two newest epochs stay: transactions may have started there.
+/// What both checkpoints can do without: they name commits of their own epoch and of the one before, where
+/// transactions may have started.
+bool Committer::drop_oldest_epoch()
+{
+    const PackStore::Stats s = packs_.stats();
+    const auto *next = epochs_->find_from(s.oldest_epoch + 1);
+    if (s.oldest_epoch + 1 >= std::min(checkpoint_epoch_, checkpoint_old_epoch_) || !next ||
+        next->first >= s.current_epoch)
+        return false;
+    std::string shallow;
+    for (const Oid &id : next->second.commits)
+        shallow += id.hex() + "\n";
+    replace_file(paths_.repo + "/shallow", shallow);
+    packs_.drop_epoch(s.oldest_epoch);
+    return true;
+}
+
+/// Everything that is folded is published.
 void Committer::drop_old_epochs()
 {
     while (packs_.wants_drop()) {
         const PackStore::Stats s = packs_.stats();
         if (s.oldest_epoch + 1 >= s.current_epoch)
             return;
-        const auto *next = epochs_->find_from(s.oldest_epoch + 1);
-        if (!next || next->first >= s.current_epoch)
-            return;
-        std::string shallow;
-        for (const Oid &id : next->second.commits)
-            shallow += id.hex() + "\n";
-        replace_file(paths_.repo + "/shallow", shallow);
-        packs_.drop_epoch(s.oldest_epoch);
+        // Old checkpoints would be worth nothing without that epoch; new ones do not need it.
+        if (s.oldest_epoch + 1 >= std::min(checkpoint_epoch_, checkpoint_old_epoch_)) {
+            checkpoint();
+            checkpoint();
+        }
+        try {
+            if (!drop_oldest_epoch())
+                return;
+        } catch (const std::system_error &e) {
+            return no_room(e.what());
+        }
     }
 }
 
@@ -348,10 +392,15 @@ void Committer::checkpoint()
 {
     try {
         unsent_.trim(sent_);
-        replace_checkpoint(paths_.checkpoint, write_checkpoint(state_, *writer_, unsent_));
+        const std::string data = write_checkpoint(state_, *writer_, unsent_);
+        replace_checkpoint(paths_.checkpoint, data);
+        // Two are kept while a third is written: history makes room for them.
+        packs_.set_reserved(3 * data.size());
     } catch (const std::system_error &e) {
         return no_room(e.what());
     }
+    checkpoint_old_epoch_ = checkpoint_epoch_;
+    checkpoint_epoch_ = state_.epoch();
     last_checkpoint_us_ = now_us();
     checkpointed_event_ = state_.event_number();
     // The older of the two kept checkpoints must still find its tail.

@@ -36,10 +36,10 @@ public:
     /// Publishes everything, writes a checkpoint, ends the thread.
     ~Committer();
 
-    /// Returns when everything up to event `number` is published.
-    void sync(std::uint64_t number);
-    /// Whether that is so already; if not, it is hurried.
+    /// Whether everything up to event `number` is published; if not, that is hurried.
     bool published(std::uint64_t number);
+    /// Waits for it; false after `patience_ms`.
+    bool sync_within(std::uint64_t number, std::int64_t patience_ms);
     /// Monotonic time of the oldest event that is not published; 0: none that we know of.
     std::int64_t behind_since_us() const noexcept { return behind_since_.load(std::memory_order_relaxed); }
     /// Set when the current epoch is full; the server answers with an Epoch event and clears it.
@@ -62,6 +62,8 @@ private:
     void put_back(const std::string &ref, const Oid &ours, const Oid &last);
     void note_epoch_start();
     void drop_old_epochs();
+    bool drop_oldest_epoch();
+    void clear_stale_locks();
     void checkpoint();
     void no_room(const std::string &what);
 
@@ -84,6 +86,8 @@ private:
     bool hash_reported_ = false, room_reported_ = false;
     std::int64_t last_publish_us_ = 0, last_checkpoint_us_ = 0;
     Journal::Position checkpoint_at_, checkpoint_old_at_;
+    // Epochs of the two checkpoints on disk; they name commits of the epoch before.
+    std::uint32_t checkpoint_epoch_ = 0, checkpoint_old_epoch_ = 0;
     std::uint64_t published_event_ = 0, checkpointed_event_ = 0;
     std::uint32_t noted_epoch_ = 0, asked_epoch_ = 0;
     int stop_tries_ = 0;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
+#include <string_view>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <system_error>
@@ -16,17 +17,73 @@ namespace fs = std::filesystem;
 namespace xsgit::server {
 namespace {
 
+/// Of <repo>/xsgit: files that belong to a running daemon, whatever it serves.
+constexpr std::string_view kHeld[] = {"lock", "writer", "keeper.sock", "slots"};
+
 [[noreturn]] void throw_errno(const std::string &what)
 {
     throw std::system_error(errno, std::generic_category(), what);
 }
 
+std::string without_slashes(std::string path)
+{
+    while (path.size() > 1 && path.ends_with('/'))
+        path.pop_back();
+    return path;
+}
+
+/// Room for the small files that make more room.
+constexpr off_t kReserve = 256 << 10;
+
+/// Whether a directory is one of those that set_aside() makes: "boot-" and an id, "damaged-" and a number.
+bool is_set_aside(std::string_view name, std::string_view kind)
+{
+    if (!name.starts_with(kind))
+        return false;
+    name.remove_prefix(kind.size());
+    const bool boot = kind.find("boot") != kind.npos;
+    return boot ? name.size() == 36 && name.find_first_not_of("0123456789abcdef-") == name.npos
+                : !name.empty() && name.find_first_not_of("0123456789") == name.npos;
+}
+
+/// The entries of the repository, but those a running daemon holds, go into a directory in it: where the repository
+/// itself cannot be renamed (a mount point, a parent that is not ours).
+std::string set_aside_inside(const StatePaths &paths, const std::string &why)
+{
+    const fs::path target = fs::path(paths.repo) / ("set-aside." + why);
+    std::error_code error;
+    for (const auto &entry : fs::directory_iterator(paths.repo, error))
+        if (entry.path().filename().string().starts_with("set-aside."))
+            fs::remove_all(entry.path(), error);
+    fs::create_directories(target / "xsgit");
+    for (const auto &entry : fs::directory_iterator(paths.repo))
+        if (entry.path().filename() != target.filename() && entry.path().filename() != "xsgit")
+            fs::rename(entry.path(), target / entry.path().filename());
+    for (const auto &entry : fs::directory_iterator(paths.dir)) {
+        const std::string name = entry.path().filename();
+        if (std::find(std::begin(kHeld), std::end(kHeld), name) == std::end(kHeld))
+            fs::rename(entry.path(), target / "xsgit" / entry.path().filename());
+    }
+    return target.string();
+}
+
 } // namespace
 
 StatePaths::StatePaths(const std::string &r)
-    : repo(r), dir(r + "/xsgit"), format(dir + "/format"), journal(dir + "/journal"),
-      checkpoint(dir + "/checkpoint"), checkpoint_old(checkpoint + ".old"), epochs(dir + "/epochs")
+    : repo(without_slashes(r)), dir(repo + "/xsgit"), format(dir + "/format"), journal(dir + "/journal"),
+      checkpoint(dir + "/checkpoint"), checkpoint_old(checkpoint + ".old"), epochs(dir + "/epochs"),
+      reserve(dir + "/reserve")
 {
+}
+
+void keep_reserve(const StatePaths &paths) noexcept
+{
+    const int fd = ::open(paths.reserve.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return; // it is there
+    if (::posix_fallocate(fd, 0, kReserve) != 0)
+        ::unlink(paths.reserve.c_str());
+    ::close(fd);
 }
 
 std::string read_file(const std::string &path)
@@ -98,21 +155,20 @@ void write_format(const StatePaths &paths, const std::string &boot_id)
 std::string set_aside(const StatePaths &paths, const std::string &why)
 {
     const std::string target = paths.repo + "." + why;
-    const std::string kind = paths.repo + "." + why.substr(0, why.find('-') + 1);
+    const fs::path repo(paths.repo);
+    const std::string kind = repo.filename().string() + "." + why.substr(0, why.find('-') + 1);
     std::error_code ignored;
-    const fs::path parent = fs::path(paths.repo).has_parent_path() ? fs::path(paths.repo).parent_path() : ".";
-    for (const auto &entry : fs::directory_iterator(parent, ignored)) {
-        const std::string name = (parent / entry.path().filename()).string();
-        if (name.compare(0, kind.size(), kind) == 0)
+    for (const auto &entry : fs::directory_iterator(repo.parent_path(), ignored))
+        if (is_set_aside(entry.path().filename().string(), kind))
             fs::remove_all(entry.path(), ignored);
-    }
     if (::rename(paths.repo.c_str(), target.c_str()) != 0)
-        throw_errno("setting aside " + paths.repo + " as " + target);
+        return set_aside_inside(paths, why);
     // The running keeper's lock and socket belong to the directory in use.
     if (::mkdir(paths.repo.c_str(), 0700) != 0 || ::mkdir(paths.dir.c_str(), 0700) != 0)
         throw_errno("making " + paths.dir);
-    for (const char *name : {"/lock", "/keeper.sock", "/slots"})
-        ::rename((target + "/xsgit" + name).c_str(), (paths.dir + name).c_str());
+    for (const std::string_view name : kHeld)
+        ::rename((target + "/xsgit/" + std::string(name)).c_str(),
+                 (paths.dir + "/" + std::string(name)).c_str());
     return target;
 }
 

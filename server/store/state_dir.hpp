@@ -2,8 +2,9 @@
 // <repository>/xsgit/: the files of the daemon beside git's. Whether a directory is a
 // store of ours, of this boot, of a format that we know; and setting one aside.
 //
-//   format     "xsgit 1\nboot <boot id>\n"
-//   journal, checkpoint, checkpoint.old, slots, epochs, lock, keeper.sock
+//   format     "xsgit 2\nboot <boot id>\n"
+//   journal, checkpoint, checkpoint.old, slots, epochs, lock, writer, keeper.sock
+//   reserve    room that is given up when the file system is full
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@ inline constexpr int kFormat = 2;
 
 struct StatePaths {
     explicit StatePaths(const std::string &repo);
-    std::string repo, dir, format, journal, checkpoint, checkpoint_old, epochs;
+    std::string repo, dir, format, journal, checkpoint, checkpoint_old, epochs, reserve;
 };
 
 enum class StoreKind {
@@ -30,10 +31,13 @@ StoreKind look_at(const StatePaths &paths, const std::string &boot_id);
 /// Marks the store as ours. Throws std::system_error.
 void write_format(const StatePaths &paths, const std::string &boot_id);
 
-/// Renames the repository to <repo>.<why> ("boot-1a2b…", "damaged-1"), replacing an older one of
-/// the same kind; the lock file and the keeper's socket go on in the new directory if they are
-/// open. Gives the new name. Throws std::system_error.
+/// Renames the repository to <repo>.<why> ("boot-1a2b…", "damaged-1"), replacing an older one of the same kind; where it
+/// cannot be renamed its contents go into a directory in it. What a running daemon holds open (lock, socket, slots)
+/// goes on in the new one. Gives the new name. Throws std::system_error.
 std::string set_aside(const StatePaths &paths, const std::string &why);
+
+/// Takes a little room for bad times, if it is not taken.
+void keep_reserve(const StatePaths &paths) noexcept;
 
 /// min(256 MiB, half of the file system that holds `path`).
 std::uint64_t default_budget(const std::string &path);

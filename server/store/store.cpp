@@ -81,6 +81,8 @@ struct Store::Impl {
 
     void make();
     void make_repository();
+    void open_journal();
+    std::unique_ptr<Repository> open_repository();
     bool recover_state();
     void open_packs();
     void become_new(StoreKind kind);
@@ -133,17 +135,56 @@ void Store::Impl::open_packs()
     packs = std::make_unique<PackStore>(paths.repo + "/objects", limits);
 }
 
+/// What both checkpoints do not need may be damaged.
+void Store::Impl::open_journal()
+{
+    journal = Journal::open(paths.journal);
+    std::string damage = journal->check();
+    if (damage.empty())
+        return;
+    for (const std::string &file : {paths.checkpoint_old, paths.checkpoint}) {
+        const auto event = checkpoint_event(read_file(file));
+        if (event && journal->skip_to_after(*event)) {
+            report("journal: " + damage + "; going on from " + file + ", nothing is lost");
+            return;
+        }
+    }
+    damage = journal->repair();
+    report("journal: " + damage + ": THE LAST EVENTS ARE LOST");
+}
+
+/// A typo in its configuration, or a missing HEAD, is no reason to give up a whole store.
+std::unique_ptr<Repository> Store::Impl::open_repository()
+{
+    try {
+        return Repository::open(paths.repo);
+    } catch (const GitError &e) {
+        report(std::string(e.what()) +
+               ": its configuration and HEAD are written anew, the old ones kept as *.broken");
+    }
+    const fs::path fresh = paths.dir + "/new.git", repo = paths.repo;
+    fs::remove_all(fresh);
+    Repository::create(fresh.string());
+    for (const char *name : {"config", "HEAD"}) {
+        std::error_code ignored;
+        fs::rename(repo / name, repo / (std::string(name) + ".broken"), ignored);
+        fs::rename(fresh / name, repo / name);
+    }
+    for (const char *name : {"refs/heads", "refs/tags", "refs/xsgit", "objects/info", "objects/pack", "info"})
+        fs::create_directories(repo / name);
+    fs::remove_all(fresh);
+    return Repository::open(paths.repo);
+}
+
 /// False when nothing leads to a whole state.
 bool Store::Impl::recover_state()
 {
     try {
-        journal = Journal::open(paths.journal);
-        if (const std::string damage = journal->repair(); !damage.empty())
-            report("journal: " + damage);
+        open_journal();
         for (const char *ref : {"heads/main", "heads/conflicts", "xsgit/head"})
             ::unlink((paths.repo + "/refs/" + ref + ".lock").c_str());
         open_packs();
-        const auto repo = Repository::open(paths.repo);
+        const auto repo = open_repository();
         auto r = recover(paths, *repo, *journal, nullptr, {}, report);
         if (!r)
             return false;
@@ -242,6 +283,7 @@ std::unique_ptr<Store> Store::open(const StoreOptions &options,
         impl->become_new(kind);
         break;
     }
+    keep_reserve(impl->paths);
     return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
@@ -265,7 +307,9 @@ bool Store::execute(Event &e, Outputs &out)
         if (s.run(epoch, out))
             s.committer->epoch_wanted = false;
     }
-    if (may_write(e) && lag_us() > kSlowWriters) {
+    // Half of the journal is for what does not make history longer: while that cannot be written, readers are
+    // served and clients come and go for a good while yet.
+    if (may_write(e) && (lag_us() > kSlowWriters || s.journal->bytes_used() > s.journal->capacity() / 2)) {
         ++s.held_back;
         return false;
     }
@@ -303,10 +347,9 @@ std::vector<std::pair<std::string, std::string>> Store::status() const
         {"writes-held-back", number(s.held_back)}};
 }
 
-void Store::sync()
+bool Store::sync(std::int64_t patience_ms)
 {
-    if (impl_->committer)
-        impl_->committer->sync(impl_->state.event_number());
+    return !impl_->committer || impl_->committer->sync_within(impl_->state.event_number(), patience_ms);
 }
 
 } // namespace xsgit::server

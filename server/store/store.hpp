@@ -66,8 +66,8 @@ public:
     /// Microseconds that history lags behind the state; 0 if up to date.
     std::int64_t lag_us() const;
 
-    /// Publishes everything up to now and returns when git sees it (orderly stop, `sync`). Seconds at worst.
-    void sync();
+    /// Publishes everything up to now and returns when git sees it (orderly stop), or false after `patience_ms`.
+    bool sync(std::int64_t patience_ms);
     /// Whether git sees everything up to event `number`; hurries if not. Does not wait.
     bool published(std::uint64_t number);
 

@@ -188,4 +188,51 @@ def stays_within_its_size():
     d.stop()
 
 
-harness.main(stays_within_its_size)
+def killed_while_history_goes():
+    """An open transaction, while epochs are dropped and the server killed just then: both checkpoints on disk must
+    still find the commit it started from."""
+    d = daemon.Daemon(options=["--repo-size", str(SIZE)]).start()
+    with d.client() as c:
+        c.write("/keep", "me")
+    sleeper = d.client()
+    opened = []
+    shallow = os.path.join(d.repo, "shallow")
+    stop = threading.Event()
+
+    def load():
+        round_ = 0
+        while not stop.is_set():
+            write_much(d, 1, round_)
+            round_ += 1
+    threads = [threading.Thread(target=load, daemon=True) for _ in range(2)]
+    for t in threads:
+        t.start()
+    kills, seen, end = 0, None, time.monotonic() + 25
+    while time.monotonic() < end and kills < 12:
+        opened.append(sleeper.start())
+        sleeper.write(f"/sleepers/{opened[-1]}", "x", opened[-1])
+        now = os.stat(shallow).st_ino if os.path.exists(shallow) else None
+        if now != seen:
+            seen = now
+            time.sleep((0, 0.05, 0.1, 0.2)[kills % 4])
+            d.kill_server()
+            kills += 1
+        time.sleep(0.01)
+        while len(opened) > 60:
+            sleeper.end(opened.pop(0), False)
+    stop.set()
+    for t in threads:
+        t.join(120)
+    check(kills >= 5, f"{kills} kills while epochs were dropped")
+    check("DAMAGED" not in d.log_text(), "no store is set aside", d.log_tail())
+    with d.client() as c:
+        equal(c.read("/keep"), b"me", "nothing is lost")
+    for tx in opened:
+        sleeper.end(tx)
+    equal(len(sleeper.directory_all("/sleepers")), len(opened), f"{len(opened)} transactions of all ages commit")
+    git.settle(d)
+    equal(git.fsck(d.repo), "", "fsck finds nothing")
+    d.stop()
+
+
+harness.main(stays_within_its_size, killed_while_history_goes)

@@ -30,12 +30,13 @@ inline constexpr std::size_t kPermsMax = 256;
 inline constexpr std::size_t kWatchesPerConnection = 65536;
 inline constexpr std::size_t kTransactionsPerConnection = 1024;
 inline constexpr std::size_t kRequestsPerTransaction = 65536;
-inline constexpr std::size_t kTransactionLogBytes = 16u << 20;
+/// Of all open transactions of the connection together: they are part of each checkpoint.
+inline constexpr std::size_t kTransactionLogBytes = 4u << 20;
 
 /// Bytes of unsent replies and events of one connection above which no more of
 /// its requests are read, and above which its watch events are dropped.
 inline constexpr std::size_t kOutputStall = 256u << 10;
-inline constexpr std::size_t kOutputDropEvents = 4u << 20;
+inline constexpr std::size_t kOutputDropEvents = 1u << 20;
 
 /// Socket clients served at once; further ones wait in the listen backlog.
 inline constexpr std::size_t kSocketConnections = 16384;

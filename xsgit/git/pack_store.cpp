@@ -8,6 +8,7 @@
 #include "xsgit/git/pack_set.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <functional>
@@ -51,6 +52,13 @@ struct PackStore::Impl {
 
     PackDir dir;
     const Limits limits;
+    std::atomic<std::uint64_t> reserved{0};
+    /// What packs may take at present; 0: anything.
+    std::uint64_t limit() const noexcept
+    {
+        const std::uint64_t r = reserved.load(std::memory_order_relaxed);
+        return std::max(limits.bytes / 4, limits.bytes - std::min(limits.bytes, r));
+    }
     mutable std::mutex mutex;
     PackSet set;
     std::uint64_t foreign = 0; // packs and loose objects of others, and their indexes
@@ -80,12 +88,12 @@ bool PackStore::Impl::unlink_next(const std::function<bool(const PackSet::Pack &
 /// Unlinks replaced packs until `bytes` more fit into the limit. False if they do not fit.
 bool PackStore::Impl::make_room(std::uint64_t bytes)
 {
-    if (limits.bytes == 0)
+    if (limit() == 0)
         return true;
-    while (unlink_next([&](const PackSet::Pack &) { return total() + bytes > limits.bytes; }))
+    while (unlink_next([&](const PackSet::Pack &) { return total() + bytes > limit(); }))
         ;
     const std::lock_guard lock(mutex);
-    return total() + bytes <= limits.bytes;
+    return total() + bytes <= limit();
 }
 
 void PackStore::Impl::write(const FinishedPack &pack, std::uint32_t epoch)
@@ -255,21 +263,23 @@ std::uint32_t PackStore::oldest_epoch() const
     return impl_->set.oldest_epoch(impl_->current);
 }
 
+void PackStore::set_reserved(std::uint64_t bytes) { impl_->reserved.store(bytes, std::memory_order_relaxed); }
+
 bool PackStore::wants_epoch() const
 {
     const std::lock_guard lock(impl_->mutex);
-    return impl_->limits.bytes && impl_->set.epoch_bytes(impl_->current) > impl_->limits.bytes / 6;
+    return impl_->limit() && impl_->set.epoch_bytes(impl_->current) > impl_->limit() / 6;
 }
 
 bool PackStore::wants_drop() const
 {
     const std::lock_guard lock(impl_->mutex);
     const Impl &i = *impl_;
-    if (i.limits.bytes == 0 || i.set.oldest_epoch(i.current) == i.current)
+    if (i.limit() == 0 || i.set.oldest_epoch(i.current) == i.current)
         return false;
     // A merge has both its inputs and its result on disk; and packs go on coming.
-    const std::uint64_t room = i.set.largest_merge() + i.limits.bytes / 16;
-    return i.set.live_bytes() + i.foreign + room > i.limits.bytes;
+    const std::uint64_t room = i.set.largest_merge() + i.limit() / 16;
+    return i.set.live_bytes() + i.foreign + room > i.limit();
 }
 
 void PackStore::drop_epoch(std::uint32_t epoch)

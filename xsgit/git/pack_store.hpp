@@ -49,6 +49,8 @@ public:
     /// nothing is left behind.
     void add(const FinishedPack &pack, std::uint32_t epoch);
 
+    /// So much of the limit is taken by something else at present; at least a quarter of it stays for packs.
+    void set_reserved(std::uint64_t bytes);
     /// Packs added from now on belong to `epoch` (larger than any before).
     void begin_epoch(std::uint32_t epoch);
     /// Oldest epoch that has packs.

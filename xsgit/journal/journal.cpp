@@ -153,6 +153,46 @@ void Journal::free_to(Position p) noexcept
         map_->tail.store(p);
 }
 
+bool Journal::skip_to_after(std::uint64_t number)
+{
+    assert(!read_only_);
+    const Position first = tail(), end = head();
+    if (number + 1 < first.number || number + 1 > end.number)
+        return false;
+    if (number + 1 == end.number) {
+        map_->tail.store(end);
+        return true;
+    }
+    // Records begin at multiples of 8. Only a whole one with the right number can be meant.
+    for (Position p{first.offset, number + 1}; p.offset < end.offset; p.offset += 8) {
+        Position at = p;
+        try {
+            if (!next(at))
+                return false;
+            while (next(at))
+                ;
+        } catch (const JournalDamaged &) {
+            continue;
+        }
+        if (at.offset != end.offset || at.number != end.number)
+            continue;
+        map_->tail.store(p);
+        return true;
+    }
+    return false;
+}
+
+std::string Journal::check() const
+{
+    try {
+        for (Position p = tail(); next(p);)
+            ;
+        return {};
+    } catch (const JournalDamaged &e) {
+        return e.what();
+    }
+}
+
 std::string Journal::repair()
 {
     assert(!read_only_);

@@ -94,7 +94,13 @@ public:
     /// already.
     void free_to(Position p) noexcept;
 
-    /// Recovery, before there are threads: checks everything from the tail; on damage cuts
+    /// Recovery, before there are threads. Forgets everything before the event after `number`, if that one is there
+    /// (or is the next) and all behind it is whole; finds it without reading what lies before, for that may be
+    /// damaged. False: nothing has changed. O(capacity).
+    bool skip_to_after(std::uint64_t number);
+    /// Reads everything from the tail; what is damaged, as a text, else an empty string.
+    std::string check() const;
+    /// The same, and on damage cuts
     /// the head to the last good record and returns a text for the log, else an empty string.
     std::string repair();
 

@@ -25,10 +25,33 @@ struct Trees final : ChangeSink {
 void traffic(World &w, std::mt19937 &random)
 {
     static const char *const names[] = {"/a", "/a/b", "/a/b/c", "rel", "rel/d", "/e"};
-    const std::uint64_t conn = 1 + random() % 4;
+    const auto known = w.state.connections();
+    const std::uint64_t conn = known[random() % known.size()].id;
     const std::string path = names[random() % 6];
-    const std::uint32_t tx = random() % 3 == 0 ? 1 + static_cast<std::uint32_t>(random() % 6) : 0;
-    switch (random() % 9) {
+    const std::uint32_t tx = random() % 3 == 0 ? 1 + static_cast<std::uint32_t>(random() % 4) : 0;
+    switch (random() % 14) {
+    case 9:
+        w.introduce(1, 4 + static_cast<std::uint32_t>(random() % 3));
+        break;
+    case 10:
+        w.ask(1, MsgType::SetPerms, args({path, random() % 2 ? "b4" : "b5", "r6"}), tx,
+              "4 1 104;5 1 105;6 1 106");
+        break;
+    case 11:
+        w.ask(1, MsgType::SetQuota,
+              args({std::to_string(4 + random() % 3), random() % 2 ? "nodes" : "node-size",
+                    random() % 3 ? "45" : "2"}),
+              0, "4 1 104;5 1 105;6 1 106");
+        break;
+    case 12:
+        if (random() % 4 == 0)
+            w.ask(1, MsgType::Release, args({std::to_string(4 + random() % 3)}));
+        else
+            w.ask(1, MsgType::SetTarget, args({"4", "5"}));
+        break;
+    case 13:
+        w.news(random() % 4 ? "5 105 shutdown" : "6 106 dead");
+        break;
     case 0:
     case 1:
         w.write(conn, path, std::to_string(random() % 5), tx);

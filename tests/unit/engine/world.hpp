@@ -104,6 +104,30 @@ public:
         return ask(c, MsgType::TransactionEnd, commit ? args({"T"}) : args({"F"}), tx);
     }
 
+    /// INTRODUCE by `conn`; gives the reply. The connection of the new ring is last_attached().
+    std::string introduce(std::uint64_t conn, std::uint32_t domid, std::uint64_t unique_id = 0)
+    {
+        const std::string id = std::to_string(domid);
+        const std::string reply =
+            ask(conn, MsgType::Introduce, args({id, "1", "3"}), 0,
+                id + " 1 " + std::to_string(unique_id ? unique_id : domid + 100) + ";attach 9");
+        for (const Order &o : out.orders())
+            if (o.kind == Order::Kind::Attach)
+                attached = o.conn;
+        return reply;
+    }
+    std::uint64_t last_attached() const { return attached; }
+    /// A Domains event; its messages as events.
+    void news(const std::string &facts)
+    {
+        Event e;
+        e.kind = EventKind::Domains;
+        e.facts = facts;
+        events.clear();
+        for (auto &m : run(e))
+            events.push_back(std::to_string(m.conn) + ":" + m.payload.substr(0, m.payload.find('\0')));
+    }
+
     std::vector<Message> run(Event e)
     {
         e.number = state.event_number() + 1;
@@ -121,7 +145,7 @@ public:
 
     State state;
     Outputs out;
-    std::uint64_t requests = 0;
+    std::uint64_t requests = 0, attached = 0;
     std::vector<std::string> events; // "conn:path" of the last ask(), in order
 };
 

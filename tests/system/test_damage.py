@@ -1,0 +1,236 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Small damage around a good store: it is put right, said, and nothing is lost."""
+import os
+import re
+import subprocess
+import threading
+import time
+
+from lib import daemon, git, harness
+from lib.daemon import wait_for
+from lib.harness import check, equal
+from lib.wire import NAMES, pack, walk
+
+
+def write_many(c, top, count, value=b"v"):
+    """Pipelined; returns when all are acknowledged."""
+    for first in range(0, count, 200):
+        batch = range(first, min(first + 200, count))
+        c.send_bytes(b"".join(pack(NAMES["WRITE"], b"%s/%d\0%s" % (top, i, value), req=i + 1) for i in batch))
+        for _ in batch:
+            if c.reply().payload != b"OK\0":
+                raise AssertionError("a write was refused")
+
+
+def stale_lock():
+    """A git that was killed while it moved main."""
+    d = daemon.Daemon().start()
+    with d.client() as c:
+        c.write("/a", "1")
+        git.settle(d)
+        before = git.rev(d.repo)
+        open(os.path.join(d.repo, "refs/heads/main.lock"), "w").close()
+        c.write("/a", "2")
+        wait_for(lambda: git.rev(d.repo) != before, "main to move", 20)
+        harness.ok("a lock that a dead git has left does not hold main up for long")
+        c.write("/a", "3")
+        equal(c.read("/a"), b"3", "clients are served")
+    check("main.lock" in d.log_text(), "and the log tells of it")
+    d.stop()
+
+
+def odd_files():
+    """A typo in config, a missing HEAD: git's files, which people may touch."""
+    d = daemon.Daemon().start()
+    c = d.client()
+    c.write("/a", "1")
+    tx = c.start()
+    c.write("/b", "2", tx)
+    with open(os.path.join(d.repo, "config"), "a", encoding="ascii") as f:
+        f.write("[[oops\n")
+    server = d.kill_server()
+    wait_for(lambda: d.server_pid() not in (None, server), "a new server")
+    equal(c.read("/a"), b"1", "a broken config costs nothing")
+    c.end(tx)
+    equal(c.read("/b"), b"2", "no open transaction either")
+    git.settle(d)
+    equal(git.fsck(d.repo), "", "fsck is content")
+    check(os.path.exists(os.path.join(d.repo, "config.broken")), "the broken file is kept")
+    c.close()
+    d.kill()
+    os.unlink(os.path.join(d.repo, "HEAD"))
+    d.start()
+    with d.client() as c:
+        equal((c.read("/a"), c.read("/b")), (b"1", b"2"), "nor does a missing HEAD")
+    d.stop()
+
+
+def flip(path, at):
+    with open(path, "r+b") as f:
+        f.seek(at)
+        byte = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ 0x55]))
+
+
+def old_journal_record():
+    """Damage in a part of the journal that the newest checkpoint does not need."""
+    d = daemon.Daemon().start()
+    with d.client() as c:
+        write_many(c, b"/first", 500)
+        time.sleep(2.5)  # a checkpoint, and another
+        write_many(c, b"/second", 500)
+        time.sleep(0.3)
+        c.write("/last", "x")
+        store = {p: v[0] for p, v in walk(c).items()}
+    d.kill()
+    journal = os.path.join(d.repo, "xsgit", "journal")
+    with open(journal, "rb") as f:
+        text = f.read(4 << 20)
+    flip(journal, text.index(b"/second/10\0") + 3)
+    at = text.index(b"/first/10\0")
+    flip(journal, at + 3)
+    d.start()
+    with d.client() as c:
+        now = {p: v[0] for p, v in walk(c).items()}
+    missing = set(store) - set(now)
+    check(b"/first/499" in now, "what the checkpoint holds is there")
+    check("/second" in d.log_text() or "journal" in d.log_text(), "the damage is told")
+    check("set aside" not in d.log_text(), "and the store goes on", d.log_tail())
+    harness.note(f"{len(missing)} nodes of {len(store)} lost behind the checkpoint")
+    equal(git.fsck(d.repo), "", "fsck is content")
+    d.stop()
+
+
+def only_old_record():
+    d = daemon.Daemon().start()
+    with d.client() as c:
+        write_many(c, b"/first", 500)
+        wait_for(lambda: os.path.exists(os.path.join(d.repo, "xsgit", "checkpoint")), "a checkpoint")
+        time.sleep(1.5)
+        write_many(c, b"/second", 300)
+        store = {p: v[0] for p, v in walk(c).items()}
+        d.kill()
+    journal = os.path.join(d.repo, "xsgit", "journal")
+    with open(journal, "rb") as f:
+        text = f.read(4 << 20)
+    flip(journal, text.index(b"/first/10\0") + 3)
+    d.start()
+    with d.client() as c:
+        equal({p: v[0] for p, v in walk(c).items()}, store, "a damaged record that the checkpoint covers costs nothing")
+    check("set aside" not in d.log_text() and "ARE LOST" not in d.log_text(), "and nothing is said to be lost",
+          d.log_tail())
+    d.stop()
+
+
+def other_boot(repo):
+    path = os.path.join(repo, "xsgit", "format")
+    with open(path, encoding="ascii") as f:
+        text = f.read()
+    with open(path, "w", encoding="ascii") as f:
+        f.write(re.sub("boot .*", "boot 01234567-89ab-cdef-0123-456789abcdef", text))
+
+
+def set_aside_names():
+    d = daemon.Daemon()
+    d.repo += "/"
+    d.start()
+    with d.client() as c:
+        c.write("/a", "1")
+    d.stop()
+    repo = d.repo.rstrip("/")
+    for name in ("boot-mine", "damaged-by-me"):
+        os.makedirs(f"{repo}.{name}/evidence")
+    other_boot(repo)
+    d.start()
+    with d.client() as c:
+        check(not c.exists("/a"), "the store of another boot is not served, also with a slash behind its name")
+    check(os.path.isdir(f"{repo}.boot-01234567-89ab-cdef-0123-456789abcdef"), "it is kept")
+    check(all(os.path.isdir(f"{repo}.{n}/evidence") for n in ("boot-mine", "damaged-by-me")),
+          "what others keep beside it is left alone")
+    d.stop()
+
+
+def mounted(size):
+    """A daemon whose repository is a mount point, in a mount namespace of its own."""
+    d = daemon.Daemon()
+    os.makedirs(d.repo)
+    command = d.command()
+    unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+    script = f'mount -t tmpfs -o size={size},mode=700 none "{d.repo}" && exec "$0" "$@"'
+    d.command = lambda: unshare + ["sh", "-c", script] + command
+    return d
+
+
+def mount_point():
+    d = mounted("300m").start()
+    with d.client() as c:
+        c.write("/a", "1")
+    root = f"/proc/{d.server_pid()}/root{d.repo}"
+    keeper = d.keeper_pid()
+    os.kill(keeper, 19)
+    os.kill(d.server_pid(), 9)
+    other_boot(root.replace(str(d.server_pid()), str(keeper), 1) if d.server_pid() else f"/proc/{keeper}/root{d.repo}")
+    os.kill(keeper, 18)
+    wait_for(d.server_pid, "a server")
+    with d.client() as c:
+        check(not c.exists("/a"), "a repository that is a mount point is set aside, too", d.log_tail())
+        c.write("/b", "1")
+    check(any(n.startswith("set-aside.boot-") for n in os.listdir(f"/proc/{d.server_pid()}/root{d.repo}")),
+          "in a directory in it")
+    d.stop()
+
+
+def full_file_system():
+    """Room runs out, and comes back."""
+    d = mounted("48m").start()
+    root = f"/proc/{d.keeper_pid()}/root{d.repo}"
+    c = d.client()
+    for i in range(30):
+        write_many(c, b"/n", 1000, os.urandom(200).replace(b"\0", b"x"))
+    filler = os.path.join(root, "filler")
+    with open(filler, "wb") as f:
+        try:
+            while True:
+                f.write(b"\0" * 65536)
+                f.flush()
+        except OSError:
+            pass
+    written = [0]
+
+    def writer():
+        with d.client() as w:
+            while not stop.is_set():
+                w.write(f"/full/{written[0] % 500}", str(written[0]))
+                written[0] += 1
+    stop = threading.Event()
+    t = threading.Thread(target=writer, daemon=True)
+    t.start()
+    slowest = 0
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        c.read("/n/1")
+        slowest = max(slowest, time.monotonic() - begin)
+        time.sleep(0.05)
+    during = written[0]
+    check(slowest < 1, f"readers are served while the file system is full (slowest {1000 * slowest:.0f} ms, {during} writes)")
+    os.unlink(filler)
+    wait_for(lambda: written[0] > during + 100, "the writer to go on", 60)
+    harness.ok("and writers when there is room again")
+    stop.set()
+    t.join(60)
+    with d.client() as w:
+        n = written[0] - 1
+        equal(w.read(f"/full/{n % 500}"), str(n).encode(), "nothing acknowledged is lost")
+    fsck = ["nsenter", "-t", str(d.keeper_pid()), "-m", "git", "-c", "safe.directory=*", "-C", d.repo, "fsck",
+            "--full", "--no-dangling"]
+    # Beside a merge, fsck finds packs gone that it had seen.
+    wait_for(lambda: subprocess.run(fsck, capture_output=True, env=git.ENV).returncode == 0, "fsck to be content", 60)
+    harness.ok("fsck is content")
+    d.stop()
+
+
+harness.main(stale_lock, odd_files, old_journal_record, only_old_record, set_aside_names, mount_point,
+             full_file_system)
