@@ -13,7 +13,8 @@ namespace xsgit::server {
 
 struct Connection {
     /// `socket`: what epoll watches; kNoFd: somebody else tells when there is something to do.
-    Connection(std::uint32_t slot_index, SlotMemory &memory, std::unique_ptr<Transport> way, int socket) noexcept
+    Connection(std::uint32_t slot_index, SlotMemory &memory, std::unique_ptr<Transport> way,
+               int socket) noexcept
         : index(slot_index), fd(socket), transport(std::move(way)), slot(memory, *transport), id(memory.conn),
           domid(memory.domid)
     {

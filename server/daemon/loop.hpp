@@ -122,10 +122,10 @@ private:
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> clients_;
     std::deque<Connection *> ready_;
     std::vector<Connection *> dirty_;
-    std::vector<Connection *> closing_;      // no longer in epoll
-    std::unique_ptr<Connection> unadmitted_; // its Connect event had no room in the journal
-    std::vector<std::uint64_t> lost_;        // connections of the state without a socket
-    std::vector<Connection *> held_;         // the store did not take their request now
+    std::vector<Connection *> closing_;                     // no longer in epoll
+    std::unique_ptr<Connection> unadmitted_;                // its Connect event had no room in the journal
+    std::vector<std::uint64_t> lost_;                       // connections of the state without a socket
+    std::vector<Connection *> held_;                        // the store did not take their request now
     std::unordered_map<std::uint32_t, Connection *> rings_; // by local port
     std::optional<PendingRing> pending_ring_;               // prepared for an INTRODUCE
     RingHost::Pending rung_;

@@ -63,7 +63,8 @@ bool Loop::take_in(int fd)
         ::close(fd);
         return false;
     }
-    admit(std::make_unique<Connection>(*index, p_.slots.memory(*index), std::make_unique<SocketTransport>(fd), fd));
+    admit(std::make_unique<Connection>(*index, p_.slots.memory(*index), std::make_unique<SocketTransport>(fd),
+                                       fd));
     return true;
 }
 
@@ -217,7 +218,8 @@ bool Loop::resume_slot(std::uint32_t index, const std::vector<State::Connection>
         p_.slots.release(index);
         return true;
     }
-    auto c = std::make_unique<Connection>(index, memory, std::make_unique<SocketTransport>(entry.fd), entry.fd);
+    auto c =
+        std::make_unique<Connection>(index, memory, std::make_unique<SocketTransport>(entry.fd), entry.fd);
     c->slot.settle();
     judge_executing(*c, state->requests);
     while (c->slot.frame() == Slot::Frame::Complete && c->slot.request_number() <= state->requests)

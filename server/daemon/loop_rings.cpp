@@ -50,7 +50,8 @@ Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t 
     bool fresh = false;
     // A domain that is introduced again has often kept its port: then it is ours already, and cannot be bound again.
     for (const auto &[ours, c] : rings_)
-        if (c->domid == domid && transport_of(*c).record().remote == remote && host.bound(ours, domid, remote))
+        if (c->domid == domid && transport_of(*c).record().remote == remote &&
+            host.bound(ours, domid, remote))
             local = ours;
     if (local == 0) {
         const auto bound = host.bind(domid, remote);
@@ -66,7 +67,8 @@ Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t 
         host.unmap(domid, *page);
         if (fresh)
             host.unbind(local);
-        p_.log.error("ring", fmt::format("no room for the ring of domain {} in the file of slots; refused", domid));
+        p_.log.error("ring",
+                     fmt::format("no room for the ring of domain {} in the file of slots; refused", domid));
         return fail(Error::Enospc);
     }
     RingRecord &r = p_.slots.memory(*slot).ring;
@@ -270,8 +272,9 @@ void Loop::introduce_present()
     if (first_time) {
         connect_ring(0, host.control_port(), true);
         for (const PresentDomain &d : host.domains().value_or(std::vector<PresentDomain>()))
-            if (d.domid != 0 && !d.dying &&
-                std::none_of(known.begin(), known.end(), [&](const auto &c) { return c.ring && c.domid == d.domid; }))
+            if (d.domid != 0 && !d.dying && std::none_of(known.begin(), known.end(), [&](const auto &c) {
+                    return c.ring && c.domid == d.domid;
+                }))
                 connect_ring(d.domid, 0, false);
     }
     for (const auto &[local, c] : rings_)

@@ -284,8 +284,9 @@ void Loop::misbehaved(Connection &c, RingError why)
         return;
     if (!c.transport->refuse(why))
         return close(c);
-    p_.log.warning("misbehaved", fmt::format("domain {} broke the ring protocol ({}); it is ignored from now on",
-                                             c.domid, why == RingError::Index ? "index" : "length of a request"));
+    p_.log.warning("misbehaved",
+                   fmt::format("domain {} broke the ring protocol ({}); it is ignored from now on", c.domid,
+                               why == RingError::Index ? "index" : "length of a request"));
     c.ignored = true;
     make_deaf(c);
     offenders_.emplace_back(c.id, why);

@@ -264,8 +264,7 @@ std::vector<std::string> resume_arguments(const std::vector<std::string> &args, 
             break; // from here on it is ours, from an earlier time
         out.push_back(arg);
     }
-    out.push_back(fmt::format("{}{},{},{},{}", kResume, own.lock, own.listen, own.control,
-                              own.events));
+    out.push_back(fmt::format("{}{},{},{},{}", kResume, own.lock, own.listen, own.control, own.events));
     out.push_back("--repo=" + options.repo);
     out.push_back("--socket=" + options.socket);
     if (!options.pid_file.empty())

@@ -137,8 +137,8 @@ void Outbox::clear() noexcept
 std::size_t Outbox::expire(std::int64_t before_ms)
 {
     const auto old = [&](const Item &i) { return i.event && i.added_ms < before_ms; };
-    const std::size_t n =
-        static_cast<std::size_t>(std::count_if(items_.begin() + static_cast<std::ptrdiff_t>(head_), items_.end(), old));
+    const std::size_t n = static_cast<std::size_t>(
+        std::count_if(items_.begin() + static_cast<std::ptrdiff_t>(head_), items_.end(), old));
     if (n == 0)
         return 0;
     std::vector<Item> items;

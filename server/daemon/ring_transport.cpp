@@ -122,7 +122,8 @@ int RingTransport::send(mmsghdr &m) noexcept
     if (used > kRingSize)
         return EPROTO;
     const iovec &source = m.msg_hdr.msg_iov[0];
-    const std::uint32_t n = static_cast<std::uint32_t>(std::min<std::size_t>(kRingSize - used, source.iov_len));
+    const std::uint32_t n =
+        static_cast<std::uint32_t>(std::min<std::size_t>(kRingSize - used, source.iov_len));
     if (n == 0)
         return EAGAIN;
     const std::uint32_t at = from & kRingMask, first = std::min(n, kRingSize - at);

@@ -41,9 +41,10 @@ constexpr const char *kBackend = "/dev/xen/xenbus_backend";
 
 [[noreturn]] void no_xen(const std::string &what)
 {
-    throw std::runtime_error(fmt::format("{}: {}; the daemon must run as root in Xen's control domain, or with "
-                                         "--standalone, for local sockets only",
-                                         what, std::generic_category().message(errno)));
+    throw std::runtime_error(
+        fmt::format("{}: {}; the daemon must run as root in Xen's control domain, or with "
+                    "--standalone, for local sockets only",
+                    what, std::generic_category().message(errno)));
 }
 
 /// What a client is told. The rest is Einval, as for an impossible port.
@@ -126,8 +127,8 @@ XenHypervisor::XenHypervisor(int inherited) : h_(std::make_unique<Handles>()), i
     if (!h_->grants)
         no_xen("cannot map pages of other domains");
     (void)xengnttab_set_max_grants(h_->grants, kDomains); // as many as it goes
-    h_->events = inherited_ ? xenevtchn_fdopen(nullptr, inherited, 0)
-                            : xenevtchn_open(nullptr, XENEVTCHN_NO_CLOEXEC);
+    h_->events =
+        inherited_ ? xenevtchn_fdopen(nullptr, inherited, 0) : xenevtchn_open(nullptr, XENEVTCHN_NO_CLOEXEC);
     if (!h_->events)
         no_xen("cannot use event channels");
     // One look must never wait.
@@ -170,8 +171,8 @@ void XenHypervisor::settle()
 DomainFact XenHypervisor::domain(std::uint32_t domid)
 {
     xc_domaininfo_t info{};
-    if (domid >= kDomains || xc_domain_getinfolist(h_->control, domid, 1, &info) != 1 || info.domain != domid ||
-        (info.flags & XEN_DOMINF_dying) != 0)
+    if (domid >= kDomains || xc_domain_getinfolist(h_->control, domid, 1, &info) != 1 ||
+        info.domain != domid || (info.flags & XEN_DOMINF_dying) != 0)
         return {domid, false, 0};
     return {domid, true, unique_id_of(info)};
 }

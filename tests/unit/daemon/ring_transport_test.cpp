@@ -48,7 +48,10 @@ struct Fixture {
         begin();
         slot->settle();
     }
-    void all_indexes(std::uint32_t n) { page->req_cons = page->req_prod = page->rsp_cons = page->rsp_prod = n; }
+    void all_indexes(std::uint32_t n)
+    {
+        page->req_cons = page->req_prod = page->rsp_cons = page->rsp_prod = n;
+    }
 
     /// As a guest writes: as much as there is room for; gives the rest.
     std::string put(std::string text)
@@ -285,7 +288,8 @@ TEST_CASE_FIXTURE(Fixture, "a ring is opened step by step")
     CHECK(host.rung == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "who does not wait for a connection is not rung; who has begun to write is not reset")
+TEST_CASE_FIXTURE(Fixture,
+                  "who does not wait for a connection is not rung; who has begun to write is not reset")
 {
     put(message(kRead, 4, 'a'));
     memory->ring.stage = RingStage::Taken;
