@@ -102,7 +102,7 @@ private:
     };
     void attach(const Needs::Ring &wanted, std::string &facts);
     Result<PendingRing> prepare_ring(std::uint32_t domid, std::uint32_t port, std::uint64_t conn);
-    void give_back(const PendingRing &r);
+    void give_back_pending();
     Connection &take_ring(const PendingRing &r);
     void carry_out(const Order &order);
     void detach(Connection &c);

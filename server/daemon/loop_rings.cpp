@@ -77,8 +77,11 @@ Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t 
     return PendingRing{*slot, domid, local, *page};
 }
 
-void Loop::give_back(const PendingRing &r)
+void Loop::give_back_pending()
 {
+    if (!pending_ring_)
+        return;
+    const PendingRing r = *std::exchange(pending_ring_, std::nullopt);
     RingHost &host = *p_.hypervisor.rings();
     p_.slots.release(r.slot);
     host.unmap(r.domid, r.page);
@@ -86,14 +89,11 @@ void Loop::give_back(const PendingRing &r)
         host.unbind(r.local);
 }
 
-/// Facts of an INTRODUCE. If the state refuses it nevertheless, the next one gives back what this one took.
+/// Facts of an INTRODUCE.
 void Loop::attach(const Needs::Ring &wanted, std::string &facts)
 {
     if (!p_.hypervisor.rings())
         return add_attached(facts, 0);
-    if (pending_ring_)
-        give_back(*pending_ring_);
-    pending_ring_.reset();
     const auto ring = prepare_ring(wanted.domid, wanted.port, 0);
     if (!ring)
         return add_failed(facts, ring.error());

@@ -129,7 +129,9 @@ bool Loop::execute(Connection &c)
         p_.trace.message("IN", c.id, c.domid, e.wire);
     const Slot::Executing before = c.slot.executing();
     c.slot.set_executing({e.request, before.blame});
-    if (!execute(e)) {
+    const bool done = execute(e);
+    give_back_pending(); // what INTRODUCE had prepared, if the state did not want it
+    if (!done) {
         c.slot.set_executing(before);
         return false;
     }

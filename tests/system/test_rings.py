@@ -19,8 +19,12 @@ KILLS = 40
 
 
 def start(options=()):
+    """A host whose daemon serves."""
     host = guest.XenHost()
-    return host, host.daemon(options).start()
+    d = host.daemon(options).start()
+    with d.client() as c:
+        c.sync()
+    return host, d
 
 
 def introduce(host, c, domid):
@@ -470,6 +474,55 @@ def after_death():
     d.stop()
 
 
+def introductions():
+    """The server is killed while guests are introduced, introduced anew, released and destroyed."""
+    rng = random.Random(harness.options.seed + 1)
+    host, d = start()
+    c = d.client()
+    stop = threading.Event()
+
+    def killer():
+        while not stop.wait(rng.choice((0.0, 0.001, 0.003, 0.01, 0.02))):
+            try:
+                d.kill_server()
+            except ProcessLookupError:
+                pass
+    t = threading.Thread(target=killer)
+    t.start()
+    bad, rounds = [], 0
+    try:
+        begin = time.monotonic()
+        while time.monotonic() - begin < 12:
+            rounds += 1
+            domid = 10 + rounds % 3
+            g = introduce(host, c, domid)
+            for again in range(rng.randrange(3)):
+                g.write("data/x", str(again))
+                if rng.random() < 0.5:
+                    g.port = host.lib.guest_port(host.handle, domid)
+                g.introduced_by(c)
+            g.write("data/x", "last")
+            if g.read("data/x") != b"last" or host.ports_of(domid) != 1:
+                bad.append((rounds, host.ports_of(domid)))
+            if rng.random() < 0.3:
+                c.ok(9, b"%d\0" % domid)
+            host.destroy(domid)
+            wait_for(lambda: not introduced(c, domid) and not host.ports_of(domid), "the end of a domain")
+    finally:
+        stop.set()
+        t.join()
+    equal(bad, [], f"{rounds} guests came and went under kills")
+    check(rounds > 10, "there were some", rounds)
+    equal(c.directory("/local/domain"), [], "they have left nothing")
+    g = introduce(host, c, 20)
+    d.stop()
+    g.send(2, b"name\0")
+    d.start()
+    equal(g.reply().payload, b"guest-20", "an orderly stop and a start: the guest goes on")
+    d.stop()
+    equal(git.fsck(d.repo), "", "the repository is sound")
+
+
 def taken_over():
     """A second start takes the rings over."""
     host, d = start()
@@ -487,4 +540,4 @@ def taken_over():
 
 
 harness.main(life, pieces, two_guests, bad_guests, zeroed, lazy, back_pressure, expired, exactly_once, after_death,
-             taken_over)
+             introductions, taken_over)
