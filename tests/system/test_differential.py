@@ -10,6 +10,7 @@ from lib import coverage, daemon, harness
 from lib.differential import Differential
 from lib.comparison import Mismatch
 from lib.harness import check
+from lib.wire import Closed
 
 ROUND = 100000  # requests to a pair of daemons, before the next pair
 
@@ -18,7 +19,11 @@ def round_(seed, number, seen, change=None):
     """Runs them against a fresh pair of daemons. Raises Mismatch."""
     ours, theirs = daemon.Daemon().start(), daemon.PeerC().start()
     try:
-        Differential(random.Random(seed), ours.socket, theirs.socket, seen, change=change).run(number)
+        test = Differential(random.Random(seed), ours.socket, theirs.socket, seen, change=change)
+        try:
+            test.run(number)
+        except (Closed, OSError) as e:
+            test.fail(f"no answer from ours or theirs: {e}")
     finally:
         theirs.stop()
         ours.stop()

@@ -53,7 +53,7 @@ class Commits(Comparison):
                 self.coverage.merged.update(t.conflicts)
             now, changes, events = self.again(step, t, 0 if conflict else 1, events)
         if now:
-            self.head = now
+            self.head = step.now = now
             for other in self.open.values():
                 other.others(changes)
         return self.compare_events(step, events)

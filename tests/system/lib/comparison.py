@@ -33,8 +33,17 @@ class Step:
         self.expected = None  # what the model answers
         self.met = False  # in a transaction: does it look at what others changed?
         self.removed = []  # tops of subtrees that it removes
+        self.now = None  # of an END: the model after it
         self.place = self.conflict = None  # of an END: the request that cannot be repeated, and why
         self.replies = None
+
+    def as_expected(self):
+        """Does ours answer as the model?"""
+        got, want = answer(self.replies.ours), self.expected
+        if self.kind == PART and isinstance(got, bytes):
+            got = got.split(b"\0", 1)[1]
+            want = b"\0" if decode.offset_of(self.payload) >= len(want) else want + b"\0"
+        return got == want
 
     def __str__(self):
         out = f"{LETTERS[self.number]}{f'@{self.tx}' if self.tx else ''} {NUMBERS.get(self.kind, f'#{self.kind}')} {show(self.payload)[:120]}"
@@ -47,7 +56,7 @@ def show_two(replies):
 
 
 def show_events(messages):
-    return " ".join(map(show_message, messages)) or "none"
+    return " ".join(show_message(m)[:160] for m in messages) or "none"
 
 
 class Comparison:
@@ -83,6 +92,7 @@ class Comparison:
             if step.request[0] == "RM" and changes:
                 step.removed = [step.request[1]]
             step.expected = self.head.apply(step.request)[0]
+        self.clear_error(step)
         step.replies = self.lock.ask(step.number, step.kind, step.payload, step.tx, step.kind == WATCH)
         if step.request and step.transaction:
             step.transaction.entries[-1].reply = step.replies
@@ -95,6 +105,13 @@ class Comparison:
             fires = step.kind in CHANGING and not step.tx and step.replies.ours.payload == b"OK\0"
             self.compare_events(step, self.gather(step.number, fires))
         return step.replies
+
+    def clear_error(self, step):
+        """4.17 answers a missing argument with the error that came last, and not at all if that is none: see that it is EINVAL."""
+        if NUMBERS.get(step.kind) in decode.ONE_ARGUMENT and step.payload.find(b"\0") != len(step.payload) - 1 or not step.payload:
+            theirs = self.lock.pairs[step.number].theirs
+            theirs.send(NAMES["READ"], b"//\0")
+            theirs.reply()
 
     def compare_replies(self, step):
         ours, theirs = step.replies
@@ -109,24 +126,24 @@ class Comparison:
         self.coverage.differences[found.name] += 1
         if found.name == differences.SNAPSHOT:
             step.transaction.differed = True
-        if found.repair and ours.type != 16:
+        if found.repair:
             name, payload = found.repair(step)
-            self.lock.pairs[step.number].ours.request(NAMES[name], payload)
+            for client, reply in zip(self.lock.pairs[step.number], step.replies):
+                if reply.payload == b"OK\0":
+                    client.request(NAMES[name], payload)
             self.lock.events(step.number)
 
     def compare_with_model(self, step):
         if step.expected is None:
             return
         got = answer(step.replies.ours)
-        want = step.expected
         if step.kind == PART and isinstance(got, bytes):
-            number, got = got.split(b"\0", 1)
-            for key, value in (("names", want), number), (("number", number), want):
+            number, names = got.split(b"\0")[0], step.expected
+            for key, value in (("names", names), number), (("number", number), names):
                 if self.parts.setdefault(key, value) != value:
                     self.fail(f"DIRECTORY_PART's number {number!r} does not tell lists apart")
-            want = b"\0" if decode.offset_of(step.payload) >= len(want) else want + b"\0"
-        if got != want:
-            self.fail(f"ours answers {got!r}, the model {want!r}")
+        if not step.as_expected():
+            self.fail(f"the model answers {step.expected!r}")
 
     def note_watches(self, step):
         if step.kind not in (WATCH, UNWATCH, RESET) or not step.replies.ours.payload == step.replies.theirs.payload == b"OK\0":
@@ -158,7 +175,8 @@ class Comparison:
                 continue
             found = differences.find("events", step, *([m.payload for m in side] for side in pair))
             if not found or any(m.req or m.tx for side in pair for m in side):
-                self.fail(f"the events on {LETTERS[number]} differ: ours {show_events(pair.ours)}; theirs {show_events(pair.theirs)}")
+                self.fail(f"the events on {LETTERS[number]} differ: ours {show_events(pair.ours)}; theirs {show_events(pair.theirs)}"
+                          + (f"; the log is {step.transaction.log}" if step.transaction else ""))
             self.coverage.differences[found.name] += 1
 
     # -- all of it --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from .wire import NAMES, NUMBERS
 HOME = "/local/domain/0"  # where relative paths of a socket begin
 NAMES_OF_PATH = re.compile(r"[A-Za-z0-9\-_@]+(/[A-Za-z0-9\-_@]+)*")
 NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+PERMISSIONS_MAX = 256
 FIRST_RESERVED = 32752  # domain ids from here on belong to no domain
 ONE_ARGUMENT = ("DIRECTORY", "READ", "GET_PERMS", "MKDIR", "RM")
 PART = NAMES["DIRECTORY_PART"]
@@ -47,11 +48,12 @@ def request_of(kind, payload):
         return None
     if name in ONE_ARGUMENT and len(strings) == 2 and not strings[1]:
         return name, path
-    if name == "DIRECTORY_PART" and len(strings) == 3 and re.fullmatch(rb"[0-9]+", strings[1]):
+    # BUG of ours: refuses bytes after the second NUL; without the bug, "and not strings[2]" goes.
+    if name == "DIRECTORY_PART" and len(strings) == 3 and not strings[2] and re.fullmatch(rb"[0-9]+", strings[1]):
         return "DIRECTORY", path
     if name == "WRITE" and len(strings) >= 2:
         return name, path, payload[len(strings[0]) + 1:]
-    if name == "SET_PERMS" and len(strings) >= 3:
+    if name == "SET_PERMS" and 3 <= len(strings) <= PERMISSIONS_MAX + 2:
         permissions = [permission_of(s) for s in strings[1:-1]]
         if None not in permissions and int(permissions[0][1:]) < FIRST_RESERVED:
             return name, path, tuple(permissions)
