@@ -10,7 +10,7 @@ from lib import coverage, daemon, harness
 from lib.differential import Differential
 from lib.comparison import Mismatch
 from lib.harness import check
-from lib.wire import Closed
+from lib.wire import EVENT, NAMES, Closed
 
 ROUND = 100000  # requests to a pair of daemons, before the next pair
 
@@ -58,4 +58,55 @@ def random_requests():
         check(title not in seen.missing(), f"each of these occurred: {title}", seen.missing().get(title))
 
 
-harness.main(random_requests)
+class Once:
+    """Gives the test something else than what our daemon said, once: at the 40th message that is meant."""
+
+    def __init__(self, meant, instead, seen):
+        self.meant = meant
+        self.instead = instead
+        self.seen = seen
+        self.left = 40
+        self.when = 0  # number of the request
+
+    def __call__(self, message):
+        if not self.meant(message):
+            return message
+        self.left -= 1
+        if self.left:
+            return message
+        self.when = self.seen.requests
+        return self.instead(message)
+
+
+def says(payload, name=None):
+    return lambda m: m.payload == payload and (name is None or m.type == NAMES[name])
+
+
+INJECTED = {
+    "a value with one byte changed": (lambda m: m.type == NAMES["READ"] and m.payload,
+                                      lambda m: m._replace(payload=m.payload[:-1] + b"?")),
+    "a list with one name less": (lambda m: m.type == NAMES["DIRECTORY"] and m.payload.count(b"\0") > 1,
+                                  lambda m: m._replace(payload=m.payload.split(b"\0", 1)[1])),
+    "another error": (says(b"ENOENT\0"), lambda m: m._replace(payload=b"EINVAL\0")),
+    "an error instead of OK": (says(b"OK\0", "RM"), lambda m: m._replace(type=NAMES["ERROR"], payload=b"ENOENT\0")),
+    "OK instead of EAGAIN": (says(b"EAGAIN\0"), lambda m: m._replace(type=NAMES["TRANSACTION_END"], payload=b"OK\0")),
+    "EAGAIN instead of OK": (says(b"OK\0", "TRANSACTION_END"), lambda m: m._replace(type=NAMES["ERROR"], payload=b"EAGAIN\0")),
+    "another transaction's id in a reply": (lambda m: m.tx, lambda m: m._replace(tx=m.tx + 1)),
+    "an event less": (lambda m: m.type == EVENT, lambda m: None),
+    "an event with another token": (lambda m: m.type == EVENT, lambda m: m._replace(payload=m.payload[:-1] + b"?\0")),
+}
+
+
+def injected_differences():
+    """The test itself: it finds what is wrong in a single message."""
+    for what, (meant, instead) in INJECTED.items():
+        seen = coverage.Coverage()
+        change = Once(meant, instead, seen)
+        try:
+            round_(harness.options.seed, 30000, seen, change)
+            harness.fail(f"{what} is found", f"not in {seen.requests} requests, it came in number {change.when}")
+        except Mismatch as e:
+            check(change.when == seen.requests, f"{what} is found at once, in request {seen.requests}", f"it came in {change.when}; {e}")
+
+
+harness.main(random_requests, injected_differences)

@@ -10,6 +10,10 @@ from .wire import NAMES
 START = NAMES["TRANSACTION_START"]
 
 
+def removals(transaction):
+    return [request[1] for request, _, effect in transaction.log if effect == "removed"]
+
+
 class Commits(Comparison):
     def start(self, number, payload=b"\0"):
         """Key of the new transaction in .open."""
@@ -34,7 +38,7 @@ class Commits(Comparison):
         if conflict:
             step.place, step.conflict = conflict
             self.coverage.conflicts[step.conflict] += 1
-        step.removed = [q[1] for q, _, effect in t.log if effect == "removed"]
+        step.removed = removals(t)
         self.do(step)
         events = self.gather(number, True)
         if answer(step.replies.ours) != ("EAGAIN" if conflict else b"OK\0"):
@@ -89,5 +93,6 @@ class Commits(Comparison):
             if nothing:
                 self.fail(f"an empty transaction fired on {LETTERS[n]}: {show_events(nothing)}")
             out[n] = Two(told.get(n, []), new) if refused else Two(new, told.get(n, []))
+        step.removed = removals(fresh)
         now, changes, _ = fresh.replayed(self.head)
         return now, changes, out

@@ -12,7 +12,7 @@ from .wire import NAMES, NUMBERS, raw, walk
 
 CHANGING = [NAMES[n] for n in ("WRITE", "MKDIR", "RM", "SET_PERMS")]
 WATCH, UNWATCH, RESET = NAMES["WATCH"], NAMES["UNWATCH"], NAMES["RESET_WATCHES"]
-END, PART = NAMES["TRANSACTION_END"], NAMES["DIRECTORY_PART"]
+END, PART, SET_PERMS = NAMES["TRANSACTION_END"], NAMES["DIRECTORY_PART"], NAMES["SET_PERMS"]
 LETTERS = "ABCDEFGH"  # names of connections
 
 
@@ -31,7 +31,6 @@ class Step:
         self.transaction = transaction
         self.request = decode.request_of(kind, payload)
         self.expected = None  # what the model answers
-        self.met = False  # in a transaction: does it look at what others changed?
         self.removed = []  # tops of subtrees that it removes
         self.now = None  # of an END: the model after it
         self.place = self.conflict = None  # of an END: the request that cannot be repeated, and why
@@ -85,7 +84,6 @@ class Comparison:
         self.recent.append(step)
         changes = {}
         if step.request and step.transaction:
-            step.met = step.transaction.meets(self.head, step.request)
             step.expected = step.transaction.note(self.head, step.request, (step.kind, step.payload))
         elif step.request and not step.tx:
             changes = merges.changed(self.head, step.request)
@@ -107,8 +105,9 @@ class Comparison:
         return step.replies
 
     def clear_error(self, step):
-        """4.17 answers a missing argument with the error that came last, and not at all if that is none: see that it is EINVAL."""
-        if NUMBERS.get(step.kind) in decode.ONE_ARGUMENT and step.payload.find(b"\0") != len(step.payload) - 1 or not step.payload:
+        """Where 4.17 answers with whatever error came last (and dies if that is none): see that it is EINVAL."""
+        one = NUMBERS.get(step.kind) in decode.ONE_ARGUMENT and step.payload.find(b"\0") != len(step.payload) - 1
+        if one or not step.payload or step.kind == SET_PERMS and step.payload[:1] == b"@":
             theirs = self.lock.pairs[step.number].theirs
             theirs.send(NAMES["READ"], b"//\0")
             theirs.reply()

@@ -16,7 +16,7 @@ WANTED = {**{name: ("OK", "EINVAL", "ENOENT") + more for name, more in STORE.ite
           "TRANSACTION_END": ("OK", "EINVAL", "ENOENT", "EAGAIN"),
           "GET_DOMAIN_PATH": ("OK", "EINVAL", "ENOENT"), "RESET_WATCHES": ("OK", "ENOENT"), "unknown": ("ENOSYS",),
           "too long": ("closed",)}
-ENOUGH = 30000  # requests, after which all of it must have occurred
+ENOUGH = 50000  # requests, after which all of it must have occurred
 
 
 class Coverage:

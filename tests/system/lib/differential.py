@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The same random requests to two daemons."""
 from .commits import START, Commits
-from .comparison import END, RESET, UNWATCH, WATCH, Step
+from .comparison import END, PART, RESET, UNWATCH, WATCH, Step
 from .differences import answer
 from .random_requests import TOP, WIDE, WIDE_CHILDREN, Requests
 from .wire import NAMES, raw
@@ -17,8 +17,8 @@ class Differential(Commits):
         self.requests = Requests(rng)
         self.last = None  # transaction that was used last
         self.stickiness = 0  # how probable it is that it is used again at once
-        self.odd = [self.odd_id] * 3 + [self.odd_end] * 3 + [
-            self.inside, self.special, self.special, self.wide, self.many_permissions, self.long_path, self.depth, self.reconnect,
+        self.odd = [self.odd_id] * 4 + [self.odd_end] * 3 + [self.special] * 4 + [
+            self.inside, self.wide, self.part, self.many_permissions, self.long_path, self.depth, self.reconnect,
             self.too_long]
 
     def run(self, number):
@@ -50,10 +50,10 @@ class Differential(Commits):
         if not key and len(mine) < 2 and rng.random() < 0.25:
             self.last = self.start(number, rng.choice((b"\0", b"", b"x\0")))
             return None
-        if not key and mine and rng.random() < 0.6:
+        if not key and mine and rng.random() < 0.45:
             key = rng.choice(mine)
         if not key:
-            return self.send(number, *self.requests.one())
+            return self.unwatch(number) if rng.random() < 0.01 else self.send(number, *self.requests.one())
         self.last = key
         if rng.random() < 0.12:
             return self.end(key, rng.random() < 0.9)
@@ -68,6 +68,13 @@ class Differential(Commits):
     def send(self, number, kind, payload, key=None):
         return self.do(Step(number, kind, payload, key[1] if key else 0, self.open.get(key)))
 
+    def unwatch(self, number):
+        """A watch that there is."""
+        if self.watches[number]:
+            path, token = self.rng.choice(sorted(self.watches[number], key=repr))
+            kind = self.rng.choice((UNWATCH, UNWATCH, UNWATCH, WATCH))
+            self.send(number, kind, (self.requests.spelt(path) if isinstance(path, str) else path) + b"\0" + token + b"\0")
+
     # -- what comes seldom --------------------------------------------------------------------------
 
     def odd_id(self):
@@ -77,7 +84,7 @@ class Differential(Commits):
         tx = rng.choice((99999, 0x7fffffff, 0xffffffff, *(k[1] for k in self.open)))
         if (number, tx) in self.open:
             return
-        kind, payload = rng.choice((self.requests.one(), self.requests.one(), (START, b"\0"), (END, b"T\0"), (END, b"F\0"),
+        kind, payload = rng.choice((self.requests.any(),) * 6 + ((START, b"\0"), (END, b"T\0"), (END, b"F\0"),
                                     (RESET, b"\0"), (NAMES["GET_DOMAIN_PATH"], b"1\0")))
         self.do(Step(number, kind, payload, tx))
 
@@ -102,8 +109,11 @@ class Differential(Commits):
     def special(self):
         """The names with @."""
         name = self.rng.choice((b"@releaseDomain", b"@introduceDomain", b"@releaseDomain", b"@other"))
-        kind = self.rng.choice(("READ", "WRITE", "MKDIR", "RM", "DIRECTORY", "GET_PERMS", "SET_PERMS", "SET_PERMS"))
-        self.send(self.any(), NAMES[kind], name + b"\0" + (b"n0\0r5\0" if kind == "SET_PERMS" else b""))
+        kind = self.rng.choice(("READ", "WRITE", "MKDIR", "RM", "DIRECTORY", "GET_PERMS", "SET_PERMS", "SET_PERMS", "WATCH", "UNWATCH"))
+        if kind in ("WATCH", "UNWATCH"):
+            name = self.rng.choice((name, name, b"@", b"@/d", b"@d/", b"@d//a", b"@d e", b"@d/a"))
+        more = {"SET_PERMS": b"n0\0r5\0", "WATCH": b"t\0", "UNWATCH": b"t\0"}
+        self.send(self.any(), NAMES[kind], name + b"\0" + more.get(kind, b""))
 
     def wide(self):
         """A list of names that does not fit a message, whole and in parts."""
@@ -113,6 +123,10 @@ class Differential(Commits):
         for c in self.lock.pairs[number]:
             if sorted(c.directory_all(WIDE)) != sorted(map(raw, WIDE_CHILDREN)):
                 self.fail(f"not all children: {c.directory_all(WIDE)}")
+
+    def part(self):
+        """Bytes after the last NUL, which C does not look at."""
+        self.send(self.any(), PART, self.requests.spelt(self.requests.path()) + b"\0000\0junk")
 
     def many_permissions(self):
         self.send(self.any(), NAMES["SET_PERMS"], b"/none/x\0" + b"n0\0" * self.rng.choice((256, 257, 1000)))
@@ -128,12 +142,15 @@ class Differential(Commits):
         self.send(self.any(), WATCH, self.requests.spelt(self.requests.path()) + b"\0depth\0" + self.rng.choice((b"0\0", b"2\0", b"-1\0")))
 
     def reconnect(self):
-        number = self.any()
-        self.lock.reopen(number)
-        self.gone(number)
+        if self.rng.random() < 0.5:
+            number = self.any()
+            self.lock.reopen(number)
+            self.gone(number)
 
     def too_long(self):
         """More than 4096 bytes announced: the end of the connection."""
+        if self.rng.random() < 0.5:
+            return
         number = self.any()
         if self.lock.closed_for_length(number) != (True, True):
             self.fail("not closed by both")

@@ -57,16 +57,16 @@ class Open(Transaction):
         self.touched = {}  # by others since START: path -> what of it
         self.first = set()  # paths that were accessed
         self.conflicts = set()  # what of them others touched after that
+        self.met = False  # has any request looked at what others had touched before?
         self.differed = False  # have the daemons answered differently inside?
-
-    def meets(self, head, request):
-        """Have others touched before what this looks at?"""
-        return not self.touched.keys().isdisjoint(accessed(self.view, request) | accessed(head, request))
 
     def note(self, head, request, wire):
         """A request of ours: what the model answers. Its entry gets the replies later."""
-        self.entries.append(Entry(request, wire, None, self.meets(head, request)))
-        self.first |= accessed(self.view, request) | accessed(head, request)
+        looks_at = accessed(self.view, request) | accessed(head, request)
+        met = not self.touched.keys().isdisjoint(looks_at)
+        self.met |= met
+        self.entries.append(Entry(request, wire, None, met))
+        self.first |= looks_at
         return self.apply(request)
 
     def others(self, what):

@@ -7,6 +7,7 @@ TOP = HOME + "/d"
 CHILDREN = ("a", "a-", "b", "B")  # in another order than that of their bytes; two begin alike
 WIDE = HOME + "/wide"  # its list of children does not fit a message
 WIDE_CHILDREN = [f"{n:02}" + "w" * 78 for n in range(60)]
+ELSEWHERE = (("/", "/local", "/local/domain", HOME, WIDE, "/none", "/none/x", "/tool"), ("/", "/local", HOME, "/tool/xenstored"))
 VALUES = (b"", b"", b"1", b"1", b"2", b"3", b"a\0b", b"\0", b"x" * 2000)
 PERMISSIONS = (b"n0", b"n0", b"b0", b"r0", b"r5", b"w5", b"n1", b"b9", b"n5")
 ENTRIES = (b"r1", b"w5", b"b0", b"n9", b"r5", b"r32752")
@@ -18,7 +19,7 @@ UNKNOWN = (15, 16, 20, 27, 28, 1000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xfffff
 SPECIAL = (b"@releaseDomain", b"@introduceDomain", b"@other")
 
 KINDS = {"READ": 16, "DIRECTORY": 10, "DIRECTORY_PART": 3, "GET_PERMS": 7, "WRITE": 24, "MKDIR": 8, "RM": 9,
-         "SET_PERMS": 8, "WATCH": 3, "UNWATCH": 2.5, "RESET_WATCHES": 0.3, "GET_DOMAIN_PATH": 1}
+         "SET_PERMS": 8, "WATCH": 4, "UNWATCH": 2, "RESET_WATCHES": 0.2, "GET_DOMAIN_PATH": 1}
 IN_TRANSACTIONS = tuple(k for k in KINDS if k not in ("WATCH", "UNWATCH", "RESET_WATCHES", "GET_DOMAIN_PATH"))
 
 
@@ -42,29 +43,31 @@ class Requests:
         short = self.rng.random() < 0.3 and path.startswith(HOME + "/")
         return (path[len(HOME) + 1:] if short else path).encode()
 
-    def elsewhere(self):
-        return self.rng.choice(("/", "/local", "/local/domain", HOME, WIDE, "/none", "/none/x", "/tool"))
-
     def one(self, in_transaction=False):
         """(type, payload)"""
         rng = self.rng
         if rng.random() < 0.01:
             return rng.choice(UNKNOWN), rng.choice((b"", b"\0", b"/x\0", b"1\0"))
         names = IN_TRANSACTIONS if in_transaction else tuple(KINDS)
-        name = rng.choices(names, [KINDS[n] for n in names])[0]
+        return self.of(rng.choices(names, [KINDS[n] for n in names])[0])
+
+    def any(self):
+        """One of any kind, all as often."""
+        return self.of(self.rng.choice(tuple(KINDS)))
+
+    def of(self, name):
+        rng = self.rng
         payload = self.payload(name)
         if rng.random() < 0.06:
-            payload = self.spoil(name, payload)
+            payload = self.spoil(name, payload)[:4096]
         return NAMES[name], payload
 
     def payload(self, name):
         rng = self.rng
-        if name == "RM":
-            path = self.path((0, 1, 1, 2, 2, 2, 3, 3, 3, 3)) if rng.random() < 0.98 else "/"
-        elif name in ("READ", "DIRECTORY", "GET_PERMS", "WATCH", "UNWATCH") and rng.random() < 0.07:
-            path = self.elsewhere()
+        if rng.random() < 0.05:
+            path = rng.choice(ELSEWHERE[name in ("WRITE", "MKDIR", "SET_PERMS")] if name != "RM" else ("/", "/none", "/none/x"))
         else:
-            path = self.path()
+            path = self.path((0, 1, 1, 2, 2, 2, 3, 3, 3, 3)) if name == "RM" else self.path()
         data = self.spelt(path) + b"\0"
         if name == "WRITE":
             value = rng.choice(VALUES)
@@ -75,6 +78,7 @@ class Requests:
             entries = [rng.choice(PERMISSIONS)] + rng.choices(ENTRIES, k=rng.choice((0, 0, 1, 2)))
             return data + b"".join(e + b"\0" for e in entries)
         if name == "DIRECTORY_PART":
+            data = self.spelt(TOP if path == WIDE else path) + b"\0"  # parts of the list: Differential.wide()
             return data + rng.choice((b"0", b"0", b"0", b"1000", b"00", b"4097")) + b"\0"
         if name in ("WATCH", "UNWATCH"):
             if rng.random() < 0.05:
