@@ -74,12 +74,12 @@ class Commits(Comparison):
         fresh = self.open.pop(key)
         client, other = self.lock.pairs[number][refused], self.lock.pairs[number][1 - refused]
         for entry in t.entries:
-            fresh.apply(entry.request)
+            one = Step(number, *entry.wire)
+            one.expected = fresh.apply(entry.request)
             client.send(*entry.wire, tx, 0)
             now, then = client.reply(), entry.reply[1 - refused]._replace(req=0, tx=tx)
-            one = Step(number, *entry.wire)
             one.replies = Two(then, now) if refused else Two(now, then)
-            if now != then and not differences.find("reply", one, *one.replies):
+            if not one.as_expected() or now != then and not differences.find("reply", one, *one.replies):
                 self.fail(f"done again at once in {('ours', 'theirs')[refused]} it is answered otherwise: {one}")
         other.end(tx, False)
         client.send(END, b"T\0", tx, 0)

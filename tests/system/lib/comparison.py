@@ -41,12 +41,19 @@ class Step:
         got, want = answer(self.replies.ours), self.expected
         if self.kind == PART and isinstance(got, bytes):
             got = got.split(b"\0", 1)[1]
-            want = b"\0" if decode.offset_of(self.payload) >= len(want) else want + b"\0"
+            want = names_from(want, decode.offset_of(self.payload)) + b"\0"
         return got == want
 
     def __str__(self):
         out = f"{LETTERS[self.number]}{f'@{self.tx}' if self.tx else ''} {NUMBERS.get(self.kind, f'#{self.kind}')} {show(self.payload)[:120]}"
         return out + (f"  ->  {show_two(self.replies)}" if self.replies else "")
+
+
+def names_from(names, offset):
+    """Whole names of a list, from that byte on."""
+    if offset and offset < len(names):
+        offset = names.index(b"\0", offset - 1) + 1
+    return names[offset:]
 
 
 def show_two(replies):

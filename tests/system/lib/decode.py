@@ -36,7 +36,8 @@ def permission_of(text):
 
 def offset_of(payload):
     """Of DIRECTORY_PART: the place in the list of names from which on they are wanted."""
-    return int(payload.split(b"\0")[1])
+    digits = re.match(rb"\s*([+-]?[0-9]*)", payload.split(b"\0")[1])[1]
+    return int(digits) if digits.strip(b"+-") else 0
 
 
 def request_of(kind, payload):

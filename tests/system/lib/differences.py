@@ -61,20 +61,27 @@ Difference("reply", "DIRECTORY is sorted",
            lambda step, o, t: is_kind(step, "DIRECTORY") and both_listed(o, t) and same_names(o.payload, t.payload))
 
 
-def same_part(step, ours, theirs):
+def parts(step, ours, theirs):
+    """What follows the numbers, None if these are none."""
     if not is_kind(step, "DIRECTORY_PART") or not both_listed(ours, theirs):
-        return False
-    (ours, names), (theirs, other) = (m.payload.split(b"\0", 1) for m in (ours, theirs))
-    if not re.fullmatch(b"[0-9]+", ours) or not re.fullmatch(b"[0-9]+", theirs):
-        return False
-    if offset_of(step.payload):
-        return names == other == b"\0"
-    return same_names(names[:-1], other[:-1]) and names[-1:] == other[-1:] == b"\0"
+        return None
+    found = [re.fullmatch(b"[0-9]+\0(.*\0)", m.payload, re.S) for m in (ours, theirs)]
+    return [m[1] for m in found] if all(found) else None
+
+
+def same_part(step, ours, theirs):
+    both = parts(step, ours, theirs)
+    return both and (both[0] == both[1] or offset_of(step.payload) == 0 and both[0][-1:] == both[1][-1:] == b"\0"
+                     and same_names(both[0][:-1], both[1][:-1]))
 
 
 Difference("reply", "DIRECTORY_PART's number is a hash",
            "The number at its head is computed from the names, where C counts changes: it needs no place in the store.",
            same_part)
+
+Difference("reply", "DIRECTORY_PART goes on with a whole name",
+           "The list is sorted, and an offset within a name means the next one, where C gives what is left of it. The model expects our answer.",
+           lambda step, o, t: parts(step, o, t) and offset_of(step.payload) and step.expected is not None and step.as_expected())
 
 SNAPSHOT = "a transaction sees the store as it was at START"
 Difference("reply", SNAPSHOT,
@@ -189,6 +196,10 @@ BUGS = []
 BUGS.append(Difference("reply", "BUG: DIRECTORY_PART refuses bytes after its second NUL",
            "C (4.17 and 4.22) counts the strings and does not look at what follows the last NUL; ours answers EINVAL.",
            lambda step, o, t: is_kind(step, "DIRECTORY_PART") and step.payload.count(b"\0") == 2 and step.payload[-1] and answer(o) == "EINVAL"))
+BUGS.append(Difference("reply", "BUG: DIRECTORY_PART refuses a negative offset",
+           "C (4.17 and 4.22) takes it for one behind the end of the list; ours answers EINVAL.",
+           lambda step, o, t: is_kind(step, "DIRECTORY_PART") and step.payload.split(b"\0")[1:2] == [b"-1"] and answer(o) == "EINVAL"
+           and t.type != ERROR))
 
 
 def made_again(step, ours, theirs):

@@ -125,8 +125,9 @@ class Differential(Commits):
                 self.fail(f"not all children: {c.directory_all(WIDE)}")
 
     def part(self):
-        """Bytes after the last NUL, which C does not look at."""
-        self.send(self.any(), PART, self.requests.spelt(self.requests.path()) + b"\0000\0junk")
+        """DIRECTORY_PART as no client should ask: bytes after the last NUL, what is no number."""
+        more = self.rng.choice((b"0\0junk", b"0\0junk", b"-1\0", b"-1\0", b"\0", b"x\0", b" 0x\0", b"+0\0"))
+        self.send(self.any(), PART, self.requests.spelt(self.requests.path((0, 0, 1))) + b"\0" + more)
 
     def many_permissions(self):
         self.send(self.any(), NAMES["SET_PERMS"], b"/none/x\0" + b"n0\0" * self.rng.choice((256, 257, 1000)))

@@ -79,7 +79,7 @@ class Requests:
             return data + b"".join(e + b"\0" for e in entries)
         if name == "DIRECTORY_PART":
             data = self.spelt(TOP if path == WIDE else path) + b"\0"  # parts of the list: Differential.wide()
-            return data + rng.choice((b"0", b"0", b"0", b"1000", b"00", b"4097")) + b"\0"
+            return data + rng.choice((b"0", b"0", b"0", b"00", b"1", b"2", b"3", b"1000")) + b"\0"
         if name in ("WATCH", "UNWATCH"):
             if rng.random() < 0.05:
                 data = rng.choice(SPECIAL) + b"\0"
