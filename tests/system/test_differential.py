@@ -4,6 +4,7 @@
 lib/differences.py. --requests: how many (0: until it is stopped, or something is found)."""
 import itertools
 import random
+import shutil
 import time
 
 from lib import coverage, daemon, harness
@@ -13,20 +14,36 @@ from lib.harness import check
 from lib.wire import EVENT, NAMES, Closed
 
 ROUND = 100000  # requests to a pair of daemons, before the next pair
+KILLED = 10000  # requests, of the test with kills
 
 
-def round_(seed, number, seen, change=None):
-    """Runs them against a fresh pair of daemons. Raises Mismatch."""
+def round_(seed, number, seen, change=None, kills=None):
+    """Runs them against a fresh pair of daemons. Raises Mismatch. `kills`: a list; ours is killed again and again, and each
+    pid goes there."""
     ours, theirs = daemon.Daemon().start(), daemon.PeerC().start()
     try:
-        test = Differential(random.Random(seed), ours.socket, theirs.socket, seen, change=change)
+        test = Differential(random.Random(seed), ours.socket, theirs.socket, seen, change=change,
+                            disturb=None if kills is None else lambda: kills.append(ours.kill_server()))
         try:
             test.run(number)
         except (Closed, OSError) as e:
-            test.fail(f"no answer from ours or theirs: {e}")
+            test.fail(f"no answer from ours or theirs: {e}; the log of ours ends with {ours.log_tail()!r}")
     finally:
         theirs.stop()
         ours.stop()
+        if not harness.options.keep:  # now: there may be many more rounds
+            shutil.rmtree(ours.dir)
+            shutil.rmtree(theirs.dir)
+
+
+def no_difference(seed, number, seen, **kw):
+    """Whether there is none; else it says what it is."""
+    try:
+        round_(seed, number, seen, **kw)
+        return True
+    except Mismatch as e:
+        harness.fail("the daemons answer alike", f"seed {seed}, request {seen.requests}: {e}")
+        return False
 
 
 def random_requests():
@@ -39,10 +56,7 @@ def random_requests():
             if left <= 0:
                 break
             harness.note(f"seed {seed}")
-            try:
-                round_(seed, min(left, ROUND), seen)
-            except Mismatch as e:
-                harness.fail("the daemons answer alike", f"seed {seed}, request {seen.requests}: {e}")
+            if not no_difference(seed, min(left, ROUND), seen):
                 return
     except KeyboardInterrupt:
         harness.note("stopped")
@@ -56,6 +70,13 @@ def random_requests():
         return
     for title, _, _ in seen.tables():
         check(title not in seen.missing(), f"each of these occurred: {title}", seen.missing().get(title))
+
+
+def killed_meanwhile():
+    """The same, and nobody can tell that our daemon was killed: nodes, watches and open transactions are as before."""
+    seen, kills = coverage.Coverage(), []
+    if no_difference(harness.options.seed, KILLED, seen, kills=kills):
+        check(len(kills) > KILLED // 500, f"{seen.requests} requests are answered alike, though ours was killed {len(kills)} times")
 
 
 class Once:
@@ -109,4 +130,4 @@ def injected_differences():
             check(change.when == seen.requests, f"{what} is found at once, in request {seen.requests}", f"it came in {change.when}; {e}")
 
 
-harness.main(random_requests, injected_differences)
+harness.main(random_requests, killed_meanwhile, injected_differences)

@@ -11,8 +11,11 @@ LIMIT = 1200  # transactions: more than ours allows
 
 
 class Differential(Commits):
-    def __init__(self, rng, *args, **kw):
+    """`disturb`, if given, is called now and then, and must make no difference."""
+
+    def __init__(self, rng, *args, disturb=None, **kw):
         super().__init__(*args, **kw)
+        self.disturb = disturb
         self.rng = rng
         self.requests = Requests(rng)
         self.last = None  # transaction that was used last
@@ -42,6 +45,8 @@ class Differential(Commits):
 
     def step(self):
         rng = self.rng
+        if self.disturb and rng.random() < 0.01:
+            self.disturb()
         if rng.random() < 0.02:
             return rng.choice(self.odd)()
         key = self.last if self.last in self.open and rng.random() < self.stickiness else None

@@ -83,6 +83,8 @@ class Requests:
         if name in ("WATCH", "UNWATCH"):
             if rng.random() < 0.05:
                 data = rng.choice(SPECIAL) + b"\0"
+            if rng.random() < 0.03:  # with a longer path than the watch's, its events may not fit a message
+                return data + b"L" * (4095 - len(data) - rng.randrange(5)) + b"\0"
             return data + rng.choice(TOKENS) + b"\0" + rng.choice((b"",) * 9 + (b"junk",))
         if name == "GET_DOMAIN_PATH":
             return rng.choice((b"0", b"1", b"5", b"123", b"32752") * 2 + ODD_NUMBERS) + b"\0"
