@@ -3,6 +3,7 @@
 """Random requests to our daemon and to Debian's C daemon, with every reply and event compared. What may differ is in
 lib/differences.py. --requests: how many (0: until it is stopped, or something is found)."""
 import itertools
+import os
 import random
 import shutil
 import time
@@ -17,6 +18,11 @@ ROUND = 100000  # requests to a pair of daemons, before the next pair
 KILLED = 10000  # requests, of the test with kills
 
 
+def last_words(d):
+    with open(os.path.join(d.dir, "log"), encoding="utf-8", errors="replace") as f:
+        return f"{'lives' if d.server_pid() and daemon.stat_of(d.server_pid()) else 'is dead'}, its log ends with {f.read()[-300:]!r}"
+
+
 def round_(seed, number, seen, change=None, kills=None):
     """Runs them against a fresh pair of daemons. Raises Mismatch. `kills`: a list; ours is killed again and again, and each
     pid goes there."""
@@ -27,7 +33,7 @@ def round_(seed, number, seen, change=None, kills=None):
         try:
             test.run(number)
         except (Closed, OSError) as e:
-            test.fail(f"no answer from ours or theirs: {e}; the log of ours ends with {ours.log_tail()!r}")
+            test.fail(f"no answer from ours or theirs: {e}; " + "; ".join(f"{d.__class__.__name__}: {last_words(d)}" for d in (ours, theirs)))
     finally:
         theirs.stop()
         ours.stop()

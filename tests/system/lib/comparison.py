@@ -45,7 +45,8 @@ class Step:
         return got == want
 
     def __str__(self):
-        out = f"{LETTERS[self.number]}{f'@{self.tx}' if self.tx else ''} {NUMBERS.get(self.kind, f'#{self.kind}')} {show(self.payload)[:120]}"
+        who = LETTERS[self.number] + (f"@{self.tx}" if self.tx else "")
+        out = f"{who} {NUMBERS.get(self.kind, f'#{self.kind}')} {show(self.payload)[:120]}"
         return out + (f"  ->  {show_two(self.replies)}" if self.replies else "")
 
 

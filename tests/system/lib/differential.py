@@ -4,7 +4,7 @@ from .commits import START, Commits
 from .comparison import END, PART, RESET, UNWATCH, WATCH, Step
 from .differences import answer
 from .random_requests import TOP, WIDE, WIDE_CHILDREN, Requests
-from .wire import NAMES, raw
+from .wire import NAMES, PAYLOAD_MAX, raw
 
 AGAIN = 5000  # requests, after which the whole stores are compared
 LIMIT = 1200  # transactions: more than ours allows
@@ -21,8 +21,7 @@ class Differential(Commits):
         self.last = None  # transaction that was used last
         self.stickiness = 0  # how probable it is that it is used again at once
         self.odd = [self.odd_id] * 4 + [self.odd_end] * 3 + [self.special] * 4 + [
-            self.inside, self.wide, self.part, self.many_permissions, self.long_path, self.depth, self.reconnect,
-            self.too_long]
+            self.inside, self.wide, self.part, self.many_permissions, self.long_path, self.depth, self.reconnect, self.too_long]
 
     def run(self, number):
         """That many requests, or a few more. Raises Mismatch."""
@@ -74,11 +73,13 @@ class Differential(Commits):
         return self.do(Step(number, kind, payload, key[1] if key else 0, self.open.get(key)))
 
     def unwatch(self, number):
-        """A watch that there is."""
+        """A watch that there is, perhaps in the other spelling."""
         if self.watches[number]:
             path, token = self.rng.choice(sorted(self.watches[number], key=repr))
             kind = self.rng.choice((UNWATCH, UNWATCH, UNWATCH, WATCH))
-            self.send(number, kind, (self.requests.spelt(path) if isinstance(path, str) else path) + b"\0" + token + b"\0")
+            payload = (self.requests.spelt(path) if isinstance(path, str) else path) + b"\0" + token + b"\0"
+            if len(payload) <= PAYLOAD_MAX:
+                self.send(number, kind, payload)
 
     # -- what comes seldom --------------------------------------------------------------------------
 
@@ -114,7 +115,8 @@ class Differential(Commits):
     def special(self):
         """The names with @."""
         name = self.rng.choice((b"@releaseDomain", b"@introduceDomain", b"@releaseDomain", b"@other"))
-        kind = self.rng.choice(("READ", "WRITE", "MKDIR", "RM", "DIRECTORY", "GET_PERMS", "SET_PERMS", "SET_PERMS", "WATCH", "UNWATCH"))
+        kind = self.rng.choice(("READ", "WRITE", "MKDIR", "RM", "DIRECTORY", "GET_PERMS", "SET_PERMS", "SET_PERMS", "WATCH",
+                                "UNWATCH"))
         if kind in ("WATCH", "UNWATCH"):
             name = self.rng.choice((name, name, b"@", b"@/d", b"@d/", b"@d//a", b"@d e", b"@d/a"))
         more = {"SET_PERMS": b"n0\0r5\0", "WATCH": b"t\0", "UNWATCH": b"t\0"}
@@ -145,7 +147,8 @@ class Differential(Commits):
         self.send(self.any(), NAMES[kind], path + b"\0" + {"SET_PERMS": b"n0\0", "UNWATCH": b"t\0"}.get(kind, b""))
 
     def depth(self):
-        self.send(self.any(), WATCH, self.requests.spelt(self.requests.path()) + b"\0depth\0" + self.rng.choice((b"0\0", b"2\0", b"-1\0")))
+        path = self.requests.spelt(self.requests.path())
+        self.send(self.any(), WATCH, path + b"\0depth\0" + self.rng.choice((b"0\0", b"2\0", b"-1\0")))
 
     def reconnect(self):
         if self.rng.random() < 0.5:
