@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Transactions of both daemons beside the model, which says what ours answers inside and at the end; and what
 others change meanwhile, which says when the C daemon refuses a commit."""
-from .model import Model, Transaction
+from .model import Transaction
 
 
 def accessed(model, request):
