@@ -51,7 +51,9 @@ class Step:
 
 
 def names_from(names, offset):
-    """Whole names of a list, from that byte on."""
+    """Whole names of a list, from that byte on; a negative one lies behind the end."""
+    if offset < 0:
+        return b""
     if offset and offset < len(names):
         offset = names.index(b"\0", offset - 1) + 1
     return names[offset:]

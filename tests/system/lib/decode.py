@@ -49,8 +49,7 @@ def request_of(kind, payload):
         return None
     if name in ONE_ARGUMENT and len(strings) == 2 and not strings[1]:
         return name, path
-    # BUG of ours: refuses bytes after the second NUL; without the bug, "and not strings[2]" goes.
-    if name == "DIRECTORY_PART" and len(strings) == 3 and not strings[2] and re.fullmatch(rb"[0-9]+", strings[1]):
+    if name == "DIRECTORY_PART" and len(strings) == 3 and re.fullmatch(rb"-?[0-9]+", strings[1]):
         return "DIRECTORY", path
     if name == "WRITE" and len(strings) >= 2:
         return name, path, payload[len(strings[0]) + 1:]

@@ -199,26 +199,3 @@ Difference("end", "commit by replay: the snapshot was old",
            "ours at once, it must answer and do the same.",
            lambda step, o, t: (answer(o), answer(t)) == ("EAGAIN", b"OK\0") and step.conflict in KINDS
            and step.transaction.entries[step.place].met)
-
-# -- bugs of ours ---------------------------------------------------------------------------------
-# Not deliberate: each entry goes when it is mended, and fails the test once it never occurs any more.
-
-Difference("reply", "BUG: DIRECTORY_PART refuses bytes after its second NUL",
-           "C (4.17 and 4.22) counts the strings and does not look at what follows the last NUL; ours answers EINVAL.",
-           lambda step, o, t: is_kind(step, "DIRECTORY_PART") and step.payload.count(b"\0") == 2 and step.payload[-1]
-           and answer(o) == "EINVAL")
-Difference("reply", "BUG: DIRECTORY_PART refuses a negative offset",
-           "C (4.17 and 4.22) takes it for one behind the end of the list; ours answers EINVAL.",
-           lambda step, o, t: is_kind(step, "DIRECTORY_PART") and step.payload.split(b"\0")[1:2] == [b"-1"] and answer(o) == "EINVAL"
-           and t.type != ERROR)
-
-
-def made_again(step, ours, theirs):
-    told = [e for e in theirs if e in ours or not (step.now and below_removed(step, e) and event_path(e) in step.now.nodes)]
-    return told != theirs and (told == ours or same_but_for_order(step, ours, told)
-                               or in_order_of_requests(step, ours, told))
-
-
-Difference("events", "BUG: no event for a node that went with a subtree and came back as a parent",
-           "In one transaction a subtree is removed, and a node in it made again only as the parent of a new one: C (4.17 and "
-           "4.22) tells watches exactly on it, ours does not.", made_again)
