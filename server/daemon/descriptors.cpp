@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <system_error>
@@ -16,9 +18,22 @@ namespace xsgit::server {
 
 namespace {
 
+std::vector<int> all_numbers()
+{
+    rlimit files{};
+    std::vector<int> out;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+        for (int fd = 0; fd < static_cast<int>(std::min<rlim_t>(files.rlim_cur, 1u << 20)); ++fd)
+            if (fcntl(fd, F_GETFD) >= 0)
+                out.push_back(fd);
+    return out;
+}
+
 std::vector<int> open_descriptors()
 {
     DIR *dir = opendir("/proc/self/fd");
+    if (!dir && errno == EMFILE)
+        return all_numbers(); // no descriptor is left for looking
     if (!dir)
         throw std::system_error(errno, std::generic_category(),
                                 "cannot read /proc/self/fd; is /proc mounted?");

@@ -145,14 +145,20 @@ void State::Impl::fire_transaction(const Transaction &tx, const Tree &before, co
             // A node that is gone shows only to those who could read it.
             fire(a.path, false, is && !a.perms_before ? nullptr : was, is,
                  is ? parent_of(after, a.path) : nullptr, out);
-        if (!a.removed || !was)
+        if (!a.removed)
             continue;
-        watches.below(a.path, *was, false, [&](const Path &p, const Node &n) {
+        const auto gone = [&](const Path &p, const Node *old) {
             const auto own = tx.access_of.find(p.str());
             const bool named = own != tx.access_of.end() && tx.accesses[own->second].modified;
-            if (!named && !after.find(p) && told.insert(p.str()).second)
-                fire(p, true, &n, nullptr, nullptr, out);
-        });
+            const Node *now = after.find(p); // the parent of something made since: it is another one then
+            if (!named && (old || now) && told.insert(p.str()).second)
+                fire(p, true, old, now, nullptr, out);
+        };
+        if (was)
+            watches.below(a.path, *was, false, [&](const Path &p, const Node &n) { gone(p, &n); });
+        // And what the transaction itself had made there before.
+        watches.below(a.path, *a.removed, false,
+                      [&](const Path &p, const Node &) { gone(p, before.find(p)); });
     }
 }
 

@@ -2,13 +2,16 @@
 """What the store must do, written down as simply as possible: a dictionary, copied whole for every transaction."""
 
 
+PAYLOAD_MAX = 4096
+
+
 class Model:
     def __init__(self, nodes=None):
-        # path -> [value, permissions]
-        self.nodes = nodes if nodes is not None else {"/": [b"", (b"n0",)]}
+        # path -> (value, permissions)
+        self.nodes = nodes if nodes is not None else {"/": (b"", (b"n0",))}
 
     def copy(self):
-        return Model({p: list(n) for p, n in self.nodes.items()})
+        return Model(dict(self.nodes))
 
     @staticmethod
     def parent(path):
@@ -26,7 +29,7 @@ class Model:
             missing.append(path)
             path = self.parent(path)
         for p in reversed(missing):
-            self.nodes[p] = [b"", self.nodes[self.parent(p)][1]]
+            self.nodes[p] = (b"", self.nodes[self.parent(p)][1])
 
     def apply(self, request):
         """Executes ('READ', path, …): (reply, effect). A reply is bytes, or the name of an error as text; the effect is what
@@ -36,18 +39,19 @@ class Model:
         if kind == "READ":
             return (node[0] if node else "ENOENT"), None
         if kind == "DIRECTORY":
-            return (b"".join(c + b"\0" for c in self.children(path)) if node else "ENOENT"), None
+            names = b"".join(c + b"\0" for c in self.children(path)) if node else "ENOENT"
+            return (names if len(names) <= PAYLOAD_MAX else "E2BIG"), None
         if kind == "GET_PERMS":
             return (b"".join(p + b"\0" for p in node[1]) if node else "ENOENT"), None
         if kind == "SET_PERMS":
             if not node:
                 return "ENOENT", None
-            node[1] = tuple(rest[0])
+            self.nodes[path] = node[0], tuple(rest[0])
             return b"OK\0", None
         if kind in ("WRITE", "MKDIR"):
             self.create(path)
             if kind == "WRITE":
-                self.nodes[path][0] = rest[0]
+                self.nodes[path] = rest[0], self.nodes[path][1]
             return b"OK\0", ("existed",) if node else ("created", self.nodes[path][1])
         if kind == "RM":
             if path == "/":
