@@ -197,6 +197,10 @@ void Loop::resume_rings(const std::vector<std::uint32_t> &slots, const std::vect
     for (const auto &[local, c] : rings_)
         keep.push_back(local);
     host->unbind_others(keep);
+    // What has rung is looked at anyway. Taken first, so that no event is there twice.
+    do
+        host->pending(rung_);
+    while (!rung_.ports.empty());
     for (const auto &[local, c] : rings_)
         host->unmask(local);
 }
@@ -328,6 +332,11 @@ bool Loop::connect_ring(std::uint32_t domid, std::uint32_t port, bool required)
 void Loop::rang()
 {
     p_.hypervisor.rings()->pending(rung_);
+    if (rung_.lost) {
+        for (const auto &[local, c] : rings_)
+            p_.hypervisor.rings()->unmask(local);
+        scan_again_ms_ = 0;
+    }
     if (rung_.domains)
         survey_due_ = !survey();
     for (const std::uint32_t port : rung_.ports)

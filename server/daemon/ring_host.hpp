@@ -55,6 +55,7 @@ public:
     struct Pending {
         std::vector<std::uint32_t> ports; // local ones that rang; they may ring again from now on
         bool domains = false;             // some domain has changed
+        bool lost = false;                // any port may have rung, and may be masked
     };
     /// Does not block. Empties and fills `out`.
     virtual void pending(Pending &out) = 0;

@@ -19,6 +19,8 @@
 #include <xxhash.h>
 
 extern "C" { // xenctrl.h does not say it itself
+#include <xen/sys/evtchn.h>
+#include <xen/sys/xenbus_dev.h>
 #include <xenctrl.h>
 #include <xenevtchn.h>
 #include <xengnttab.h>
@@ -32,8 +34,6 @@ constexpr std::size_t kPageSize = 4096;
 /// Grant reference that every domain builder gives to the store (GNTTAB_RESERVED_XENSTORE).
 constexpr std::uint32_t kRingGrant = 1;
 constexpr unsigned kDomains = kDomidFirstReserved;
-/// IOCTL_XENBUS_BACKEND_EVTCHN, of Linux's xen/xenbus_dev.h, which is not installed.
-constexpr unsigned long kBackendPort = _IOC(_IOC_NONE, 'B', 0, 0);
 
 constexpr const char *kPortFile = "/proc/xen/xsd_port";
 constexpr const char *kPageFile = "/proc/xen/xsd_kva";
@@ -207,7 +207,7 @@ std::uint32_t XenHypervisor::control_port()
             return port;
     }
     if (const UniqueFd device(::open(kBackend, O_RDWR | O_CLOEXEC)); device)
-        if (const int port = ioctl(device.get(), kBackendPort); port > 0)
+        if (const int port = ioctl(device.get(), IOCTL_XENBUS_BACKEND_EVTCHN); port > 0)
             return static_cast<std::uint32_t>(port);
     no_xen(fmt::format("neither {} (is xenfs mounted at /proc/xen?) nor {} tells the kernel's event channel",
                        kPortFile, kBackend));
@@ -294,10 +294,16 @@ void XenHypervisor::notify(std::uint32_t local) noexcept { (void)xenevtchn_notif
 void XenHypervisor::pending(Pending &out)
 {
     out.ports.clear();
-    out.domains = false;
+    out.domains = out.lost = false;
     // The device gives as many at once as there are; the library would take one with each call.
     std::array<evtchn_port_t, 128> ports;
     const ssize_t n = read(fd(), ports.data(), sizeof ports);
+    // Its memory of events has overflown, as it can when a successor lets ports ring again that had rung already.
+    if (n < 0 && errno == EFBIG) {
+        (void)ioctl(fd(), IOCTL_EVTCHN_RESET);
+        (void)xenevtchn_unmask(h_->events, virq_port_);
+        out.lost = out.domains = true;
+    }
     for (std::size_t i = 0; n > 0 && i < static_cast<std::size_t>(n) / sizeof ports[0]; ++i) {
         (void)xenevtchn_unmask(h_->events, ports[i]); // first: who rings from now on is heard again
         if (ports[i] == virq_port_)
