@@ -19,11 +19,12 @@
 #include <xxhash.h>
 
 extern "C" { // xenctrl.h does not say it itself
-#include <xen/sys/evtchn.h>
-#include <xen/sys/xenbus_dev.h>
 #include <xenctrl.h>
 #include <xenevtchn.h>
 #include <xengnttab.h>
+
+#include <xen/sys/evtchn.h> // needs xenctrl.h before it
+#include <xen/sys/xenbus_dev.h>
 }
 
 namespace xsgit::server {

@@ -492,7 +492,7 @@ def introductions():
     bad, rounds = [], 0
     try:
         begin = time.monotonic()
-        while time.monotonic() - begin < 12:
+        while time.monotonic() - begin < 10 or (rounds < 12 and time.monotonic() - begin < 120):
             rounds += 1
             domid = 10 + rounds % 3
             g = introduce(host, c, domid)
