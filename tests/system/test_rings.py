@@ -173,7 +173,7 @@ def ignored(host, d, c, g, other, code, what):
     equal(g.word(RSP_PROD), prod, "nor written to it")
     host.destroy(g.domid)
     wait_for(lambda: (b"@releaseDomain", b"out") in c.sync(), "@releaseDomain")
-    check(not introduced(c, g.domid), "its end is told")
+    check(not introduced(c, g.domid), "XSA-325: its end is told")
 
 
 def bad_guests():
@@ -195,7 +195,7 @@ def bad_guests():
     g = fresh()
     g.set_word(REQ_PROD, g.word(REQ_CONS) + 1025)
     g.notify()
-    ignored(host, d, c, g, other, 2, "a request index too far ahead")
+    ignored(host, d, c, g, other, 2, "XSA-38: a request index too far ahead")
     g = fresh()
     g.set_word(REQ_PROD, g.word(REQ_CONS) - 1)
     g.notify()
@@ -209,7 +209,7 @@ def bad_guests():
         g = fresh()
         g.put(HEADER.pack(2, 0, 0, length) + b"x" * 100)
         g.notify()
-        ignored(host, d, c, g, other, 3, f"a request of {length} bytes")
+        ignored(host, d, c, g, other, 3, f"XSA-420: a request of {length} bytes")
     g = fresh()
     g.put(HEADER.pack(2, 0, 0, 5000))
     g.notify()
@@ -474,6 +474,63 @@ def after_death():
     d.stop()
 
 
+def released_in_traffic():
+    """XSA-425: guests are released while all of them, and their neighbours, have work in every queue."""
+    host, d = start()
+    c = d.client()
+    guests = [introduce(host, c, n) for n in range(1, 9)]
+    for g in guests:
+        g.watch("@releaseDomain", "out")
+        g.watch("data", "w")
+        g.sync()
+        g.take_events()
+    burst = b"".join(pack(11, b"data/%d\0" % n + b"v" * 20, 0, n) for n in range(18))
+    for round_ in range(6):
+        for g in guests:
+            g.put(burst)
+            g.notify()
+        victim = guests.pop(round_ % len(guests))
+        c.ok(9, b"%d\0" % victim.domid)
+        host.destroy(victim.domid)
+        for g in guests:
+            if [m.req for m in (g.reply() for _ in range(18))] != list(range(18)):
+                check(False, f"guest {g.domid} is answered")
+    told = [len([e for e in g.sync() if e[0] == b"@releaseDomain"]) for g in guests]
+    equal(told, [6, 6], "XSA-425: domains are released in the midst of everything; each end is told once")
+    equal(sorted(c.directory("/local/domain")), sorted(b"%d" % g.domid for g in guests), "their nodes are gone")
+    d.stop()
+    equal(git.fsck(d.repo), "", "the repository is sound")
+
+
+def memory():
+    """XSA-326: what a guest that does not read can make the daemon hold is bounded."""
+    host, d = start(["-w", "watch-event=0"])
+    c = d.client()
+    g = introduce(host, c, 1)
+    g.watch("data", "w" * 1500)
+    g.sync()
+    before = d.memory_kib()
+    # Each is another path, so that none is merged with another.
+    for n in range(0, 9000, 300):
+        for i in range(n, n + 300):
+            c.send(11, b"/local/domain/1/data/%d-" % i + b"x" * 200 + b"\0")
+        for _ in range(300):
+            if c.reply().type != 11:
+                check(False, "writes")
+                return
+        for i in range(n, n + 300):
+            c.send(13, b"/local/domain/1/data/%d-" % i + b"x" * 200 + b"\0")
+        for _ in range(300):
+            c.reply()
+    grown = d.memory_kib() - before
+    harness.note(f"18,000 events of 1.8 KB: the daemon grew by {grown} KiB")
+    check(grown < 40000, "XSA-326: events of a guest that does not read are bounded", grown)
+    check("does not read" in d.log_text(), "which the log tells")
+    g.send(2, b"name\0")
+    equal(g.reply().payload, b"guest-1", "it can go on")
+    d.stop()
+
+
 def introductions():
     """The server is killed while guests are introduced, introduced anew, released and destroyed."""
     rng = random.Random(harness.options.seed + 1)
@@ -540,4 +597,4 @@ def taken_over():
 
 
 harness.main(life, pieces, two_guests, bad_guests, zeroed, lazy, back_pressure, expired, exactly_once, after_death,
-             introductions, taken_over)
+             introductions, released_in_traffic, memory, taken_over)
