@@ -16,6 +16,7 @@ from lib.wire import EVENT, HEADER, XsError, pack
 
 LAZY_SCAN = 2.0
 KILLS = 40
+STARTS = 25
 
 
 def start(options=()):
@@ -596,5 +597,43 @@ def taken_over():
     second.stop()
 
 
+def storm():
+    """Daemons are started in each other's place, any of their processes is killed: guests do not notice."""
+    rng = random.Random(harness.options.seed + 2)
+    harness.note(f"seed {harness.options.seed}")
+    host, first = start()
+    with first.client() as c:
+        g = introduce(host, c, 1)
+    daemons, count = [first], 0
+    for number in range(STARTS):
+        for _ in range(5):
+            g.send(11, b"data/%d\0x" % (count % 10))
+            count += 1
+        d = host.daemon()
+        d.log = os.path.join(host.dir, f"log.{number}")
+        daemons.append(d.launch(second=True))
+        for _ in range(rng.choice((1, 1, 2))):
+            time.sleep(rng.choice((0, 0.002, 0.005, 0.01, 0.03, 0.1)))
+            living = [p for d in daemons for p in d.members()]
+            if living:
+                d._signal(rng.choice(living), signal.SIGKILL)
+        if not any(d.alive() for d in daemons):
+            d = host.daemon()
+            d.log = os.path.join(host.dir, f"log.{number}-again")
+            daemons.append(d.launch(second=True))
+        for _ in range(5):
+            m = g.reply()
+            if m.payload != b"OK\0":
+                check(False, "answers", m)
+    wait_for(lambda: sum(d.alive() for d in daemons) == 1, "one daemon to be left", 60)
+    equal(g.read("name"), b"guest-1", f"{STARTS} starts, each with some process killed: the guest is served")
+    check(g.next_req == count + 2 and not g.buffer, "each request was answered once")
+    check(host.ports_of(1) == 1 and host.ports_of(0) == 2, "no event channel is left over",
+          (host.ports_of(1), host.ports_of(0)))
+    last = [d for d in daemons if d.alive()][0]
+    last.stop()
+    equal(git.fsck(last.repo), "", "the repository is sound")
+
+
 harness.main(life, pieces, two_guests, bad_guests, zeroed, lazy, back_pressure, expired, exactly_once, after_death,
-             introductions, released_in_traffic, memory, taken_over)
+             introductions, released_in_traffic, memory, taken_over, storm)
