@@ -62,7 +62,7 @@ Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t 
         local = *bound;
         fresh = true;
     }
-    const auto slot = p_.slots.take(kNoFd, 0, conn, domid, {});
+    const auto slot = p_.slots.take(kNoFd, 0, conn, domid, "ring");
     if (!slot) {
         host.unmap(domid, *page);
         if (fresh)
@@ -240,7 +240,7 @@ bool Loop::resume_ring(std::optional<std::uint32_t> slot, const State::Connectio
     }
     const bool had_slot = slot.has_value();
     if (!slot)
-        slot = p_.slots.take(kNoFd, 0, state.id, domid, {});
+        slot = p_.slots.take(kNoFd, 0, state.id, domid, "ring");
     if (!slot) {
         host.unmap(domid, *page);
         return false;

@@ -540,7 +540,7 @@ def introductions():
     stop = threading.Event()
 
     def killer():
-        while not stop.wait(rng.choice((0.0, 0.001, 0.003, 0.01, 0.02))):
+        while not stop.wait(rng.choice((0.0, 0.001, 0.003, 0.01, 0.02, 0.02, 0.3))):
             try:
                 d.kill_server()
             except ProcessLookupError:
