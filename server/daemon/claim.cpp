@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace xsgit::server {
 
@@ -103,7 +104,9 @@ Claim claim_repository(const Options &o, Log &log)
         Claim c;
         if (UniqueFd held = lock(state + "/lock")) {
             UniqueFd listener = listen_at(o.socket, SOCK_STREAM, kBacklog);
-            SlotFile::create(o.slots_path());
+            // Of a daemon that has died completely: its sockets are gone, but guests are still there.
+            if (access(o.slots_path().c_str(), F_OK) != 0 || !SlotFile::open(o.slots_path()))
+                SlotFile::create(o.slots_path());
             UniqueFd control = listen_at(state + "/keeper.sock", SOCK_SEQPACKET, 8);
             c.own.listen = listener.release();
             c.own.control = control.release();

@@ -16,6 +16,8 @@ public:
     virtual ~Fold() = default;
     /// As State and Store have them.
     virtual std::vector<State::Connection> connections() const = 0;
+    virtual std::vector<State::KnownDomain> domains() const = 0;
+    virtual std::uint32_t outstanding_limit(std::uint32_t domid) const = 0;
     virtual std::uint64_t next_connection() const = 0;
     virtual std::uint64_t event_number() const = 0;
     virtual Needs needs(const Event &e) const = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What the daemon asks the hypervisor, and tells it.
+// What the daemon asks the hypervisor.
 #pragma once
 
+#include "server/daemon/ring_host.hpp"
 #include "server/engine/facts.hpp"
-#include "server/engine/output.hpp"
 #include "xsgit/base/limits.hpp"
 
 #include <cstdint>
@@ -13,11 +13,10 @@ namespace xsgit::server {
 class Hypervisor {
 public:
     virtual ~Hypervisor() = default;
+    /// For look-ups that a request needs.
     virtual DomainFact domain(std::uint32_t domid) = 0;
-    /// Maps the domain's ring and binds its event channel, for INTRODUCE; gives the local port. Replaces an
-    /// earlier attachment when the order comes; one that no order follows is given back by the next attach().
-    virtual Result<std::uint32_t> attach(const Needs::Ring &ring) = 0;
-    virtual void carry_out(const Order &order) = 0;
+    /// Null: there are no rings, INTRODUCE only changes the state. Lives as long as this.
+    virtual RingHost *rings() noexcept = 0;
 };
 
 /// No Xen below: every domid that a domain could have counts as existing, so that permissions and
@@ -28,13 +27,7 @@ public:
     {
         return {domid, domid < kDomidFirstReserved, domid < kDomidFirstReserved ? domid + 1u : 0u};
     }
-    Result<std::uint32_t> attach(const Needs::Ring &ring) override
-    {
-        if (!domain(ring.domid).exists)
-            return fail(Error::Einval);
-        return 0u;
-    }
-    void carry_out(const Order &) override {}
+    RingHost *rings() noexcept override { return nullptr; }
 };
 
 } // namespace xsgit::server

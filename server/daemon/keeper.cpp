@@ -64,6 +64,7 @@ Keeper::Keeper(const Options &options, const std::vector<std::string> &args, Inh
         broken("mmap");
     shared_ = new (page) Shared;
     shared_->ready = !audience;
+    shared_->events = own.events;
 }
 
 Keeper::~Keeper() { munmap(shared_, sizeof(Shared)); }
@@ -114,7 +115,8 @@ void Keeper::clear_table()
 {
     if (was_ready())
         audience_ = {}; // the server has closed them
-    orphans_ = close_leftovers({own_.lock, own_.listen, own_.control, audience_.launcher,
+    own_.events = shared_->events;
+    orphans_ = close_leftovers({own_.lock, own_.listen, own_.control, own_.events, audience_.launcher,
                                 audience_.predecessor, signal_fd_.get(), stop_asker_.get(), newcomer_.get()},
                                options_.slots_path(), own_.listen);
 }

@@ -20,6 +20,7 @@ namespace {
 constexpr std::uint64_t kListen = ~std::uint64_t{0};
 constexpr std::uint64_t kSignal = kListen - 1;
 constexpr std::uint64_t kKeeper = kListen - 2;
+constexpr std::uint64_t kRings = kListen - 3;
 
 void control(int epoll, int op, int fd, std::uint64_t tag, std::uint32_t events)
 {
@@ -53,6 +54,8 @@ Loop::Loop(const Parts &parts)
         control(epoll_.get(), EPOLL_CTL_ADD, p_.signal_fd, kSignal, EPOLLIN);
     if (p_.keeper_fd >= 0)
         control(epoll_.get(), EPOLL_CTL_ADD, p_.keeper_fd, kKeeper, EPOLLIN);
+    if (RingHost *rings = p_.hypervisor.rings())
+        control(epoll_.get(), EPOLL_CTL_ADD, rings->fd(), kRings, EPOLLIN);
 }
 
 Loop::~Loop() = default;
@@ -72,6 +75,8 @@ Loop::End Loop::run()
             control(epoll_.get(), EPOLL_CTL_MOD, p_.listen_fd, kListen, EPOLLIN);
             accepting_ = true;
         }
+        if (!rings_.empty() && now_ms() >= scan_again_ms_)
+            scan();
         serve();
         flush_dirty();
         reap();
@@ -80,7 +85,11 @@ Loop::End Loop::run()
 }
 
 /// Something was refused by the store and is tried again every millisecond.
-bool Loop::waiting() const { return !held_.empty() || !closing_.empty() || !lost_.empty() || unadmitted_; }
+bool Loop::waiting() const
+{
+    return !held_.empty() || !closing_.empty() || !lost_.empty() || unadmitted_ || survey_due_ ||
+           !offenders_.empty();
+}
 
 int Loop::timeout() const
 {
@@ -88,9 +97,12 @@ int Loop::timeout() const
         return 0;
     if (waiting())
         return 1;
-    if (accepting_)
+    if (accepting_ && rings_.empty())
         return -1;
-    const std::int64_t left = accept_again_ms_ - now_ms();
+    std::int64_t next = accepting_ ? scan_again_ms_ : accept_again_ms_;
+    if (!rings_.empty())
+        next = std::min(next, scan_again_ms_);
+    const std::int64_t left = next - now_ms();
     return left > 0 ? static_cast<int>(left) : 0;
 }
 
@@ -102,6 +114,9 @@ void Loop::retry()
     retried_ms_ = now;
     if (unadmitted_)
         admit(std::move(unadmitted_));
+    if (survey_due_)
+        survey_due_ = !survey();
+    tell_misbehaviour();
     for (Connection *c : std::exchange(held_, {})) {
         c->held = false;
         watch(*c);
@@ -119,6 +134,8 @@ void Loop::handle(const epoll_event &e)
     case kKeeper:
         keeper_gone_ = true;
         return;
+    case kRings:
+        return rang();
     default:
         break;
     }
@@ -150,7 +167,7 @@ void Loop::watch(Connection &c)
 {
     // A connection of which nothing is wanted leaves epoll: a peer's hang-up would be reported without end.
     const std::uint32_t wanted = (c.stalled || c.held ? 0u : EPOLLIN) | (c.full ? EPOLLOUT : 0u);
-    if (c.closing || wanted == c.interest)
+    if (c.closing || c.fd == kNoFd || wanted == c.interest)
         return;
     control(epoll_.get(),
             wanted == 0       ? EPOLL_CTL_DEL

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The server thread: level-triggered epoll over the sockets, one request per connection and pass, replies
-// sent at once. It frames and carries messages; what they mean is the fold's business, where
+// The server thread: level-triggered epoll over the sockets and the event channels, one request per connection and
+// pass, replies sent at once. It frames and carries messages; what they mean is the fold's business, where
 // they lie while a process dies is the slots'.
 #pragma once
 
@@ -43,6 +43,8 @@ public:
         std::string state_dir; // where a poisonous request is kept
         std::string settings;  // facts of a Settings event to begin with; empty: none
         unsigned blame = 0;    // how much a request is to blame that was being executed at the last death
+        /// A guest's events that were not sent for so long are dropped; 0: never.
+        std::int64_t event_timeout_ms = 20'000;
     };
     explicit Loop(const Parts &parts);
     ~Loop();
@@ -73,6 +75,9 @@ private:
     std::optional<std::string> find_facts(const Event &e, Connection &c);
     void tell_refusals();
     void keep_poison(const Event &e);
+    bool overdue(const Connection &c) const;
+    void misbehaved(Connection &c, RingError why);
+    bool tell_misbehaviour();
     void deliver(std::uint64_t event);
     void flush(Connection &c);
     void flush_dirty();
@@ -88,6 +93,27 @@ private:
     bool resume_slot(std::uint32_t index, const std::vector<State::Connection> &known);
     void judge_executing(Connection &c, std::uint64_t executed);
     bool execute_close(std::uint64_t conn);
+    void remove(Connection &c);
+
+    // loop_rings.cpp
+    struct PendingRing {
+        std::uint32_t slot, domid, local;
+        RingPage *page;
+    };
+    void attach(const Needs::Ring &wanted, std::string &facts);
+    Result<PendingRing> prepare_ring(std::uint32_t domid, std::uint32_t port, std::uint64_t conn);
+    void give_back(const PendingRing &r);
+    Connection &take_ring(const PendingRing &r);
+    void carry_out(const Order &order);
+    void detach(Connection &c);
+    void resume_rings(const std::vector<std::uint32_t> &slots, const std::vector<State::Connection> &known);
+    bool resume_ring(std::optional<std::uint32_t> slot, const State::Connection &state, bool certain);
+    void introduce_present();
+    bool connect_ring(std::uint32_t domid, std::uint32_t port, bool required);
+    void rang();
+    void wake(Connection &c);
+    bool survey();
+    void scan();
 
     Parts p_;
     UniqueFd epoll_;
@@ -96,10 +122,16 @@ private:
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> clients_;
     std::deque<Connection *> ready_;
     std::vector<Connection *> dirty_;
-    std::vector<Connection *> closing_;      // no longer in epoll
-    std::unique_ptr<Connection> unadmitted_; // its Connect event had no room in the journal
-    std::vector<std::uint64_t> lost_;        // connections of the state without a socket
-    std::vector<Connection *> held_;         // the store did not take their request now
+    std::vector<Connection *> closing_;                     // no longer in epoll
+    std::unique_ptr<Connection> unadmitted_;                // its Connect event had no room in the journal
+    std::vector<std::uint64_t> lost_;                       // connections of the state without a socket
+    std::vector<Connection *> held_;                        // the store did not take their request now
+    std::unordered_map<std::uint32_t, Connection *> rings_; // by local port
+    std::optional<PendingRing> pending_ring_;               // prepared for an INTRODUCE
+    RingHost::Pending rung_;
+    std::vector<std::pair<std::uint64_t, RingError>> offenders_; // that the state has not been told of
+    bool survey_due_ = false;
+    std::int64_t scan_again_ms_ = 0;
     std::int64_t retried_ms_ = 0;
     bool accepting_ = true;
     std::int64_t accept_again_ms_ = 0;

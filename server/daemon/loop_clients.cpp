@@ -2,7 +2,9 @@
 // Clients come, go, and outlive a server.
 #include "server/daemon/loop.hpp"
 
+#include "server/daemon/clock.hpp"
 #include "server/daemon/peer.hpp"
+#include "server/daemon/socket_transport.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -32,7 +34,7 @@ const State::Connection *find(const std::vector<State::Connection> &known, std::
 void Loop::accept_some()
 {
     for (int n = 0; n < kAcceptsPerPass && accepting_ && !unadmitted_; ++n) {
-        if (p_.slots.in_use() >= most_clients_) {
+        if (p_.slots.in_use() - rings_.size() >= most_clients_) {
             p_.log.warning("accept",
                            fmt::format("{} clients are connected; further ones wait", most_clients_));
             return pause_accepting();
@@ -61,7 +63,8 @@ bool Loop::take_in(int fd)
         ::close(fd);
         return false;
     }
-    admit(std::make_unique<Connection>(*index, p_.slots.memory(*index), fd));
+    admit(std::make_unique<Connection>(*index, p_.slots.memory(*index), std::make_unique<SocketTransport>(fd),
+                                       fd));
     return true;
 }
 
@@ -118,39 +121,47 @@ void Loop::reap()
         if (!execute_close(c.id))
             return;
         closing_.pop_back();
-        p_.trace.object("DESTROY connection", c.id, 0);
-        if (c.ready)
-            std::erase(ready_, &c);
-        if (c.dirty)
-            std::erase(dirty_, &c);
-        if (c.held)
-            std::erase(held_, &c);
         ::close(c.fd);
-        p_.slots.release(c.index);
-        p_.names.remove(c.id);
-        clients_.erase(c.id);
+        remove(c);
     }
+}
+
+void Loop::remove(Connection &c)
+{
+    p_.trace.object("DESTROY connection", c.id, c.domid);
+    if (c.ready)
+        std::erase(ready_, &c);
+    if (c.dirty)
+        std::erase(dirty_, &c);
+    if (c.held)
+        std::erase(held_, &c);
+    p_.slots.release(c.index);
+    p_.names.remove(c.id);
+    clients_.erase(c.id);
 }
 
 void Loop::resume(const std::vector<int> &orphans)
 {
     const std::vector<State::Connection> known = p_.fold.connections();
-    std::vector<std::uint32_t> strangers;
+    std::vector<std::uint32_t> strangers, ring_slots;
     for (const std::uint32_t index : p_.slots.used())
-        if (!resume_slot(index, known))
+        if (p_.slots.entry(index).fd == kNoFd)
+            ring_slots.push_back(index);
+        else if (!resume_slot(index, known))
             strangers.push_back(index);
+    resume_rings(ring_slots, known);
     for (const State::Connection &c : known)
         if (!c.ring && !clients_.contains(c.id))
             lost_.push_back(c.id);
 
     for (const UnsentOutput &o : p_.fold.take_unsent()) {
         const auto it = clients_.find(o.conn);
-        if (it == clients_.end() || o.name <= it->second->slot.last())
+        if (it == clients_.end() || it->second->deaf || o.name <= it->second->slot.last())
             continue;
         Connection &c = *it->second;
         if (c.outbox.empty())
             p_.names.waiting(c.index, o.name);
-        c.outbox.add(o.name, o.event, o.bytes);
+        c.outbox.add(o.name, o.event, o.bytes, c.fd == kNoFd ? now_ms() : 0);
     }
     p_.names.delivered(p_.fold.event_number());
     p_.fold.start([names = &p_.names](std::uint64_t conn) { return names->sent_up_to(conn); });
@@ -169,6 +180,12 @@ void Loop::resume(const std::vector<int> &orphans)
         while (!execute(e))
             usleep(kRetryUs);
     }
+    // What happened to domains while nobody looked comes before anything that they, or others, say.
+    if (p_.hypervisor.rings()) {
+        while (!survey())
+            usleep(kRetryUs);
+        introduce_present();
+    }
     // Taken, but never connected as far as the journal knows.
     for (const std::uint32_t index : strangers) {
         const int fd = p_.slots.entry(index).fd;
@@ -177,7 +194,10 @@ void Loop::resume(const std::vector<int> &orphans)
     }
     for (const int fd : orphans)
         take(fd);
-    for (auto &[id, c] : clients_) {
+    std::vector<Connection *> everybody;
+    for (auto &[id, c] : clients_)
+        everybody.push_back(c.get());
+    for (Connection *c : everybody) {
         flush(*c);
         look(*c);
     }
@@ -198,7 +218,9 @@ bool Loop::resume_slot(std::uint32_t index, const std::vector<State::Connection>
         p_.slots.release(index);
         return true;
     }
-    auto c = std::make_unique<Connection>(index, memory, entry.fd);
+    auto c =
+        std::make_unique<Connection>(index, memory, std::make_unique<SocketTransport>(entry.fd), entry.fd);
+    c->slot.settle();
     judge_executing(*c, state->requests);
     while (c->slot.frame() == Slot::Frame::Complete && c->slot.request_number() <= state->requests)
         c->slot.consume();

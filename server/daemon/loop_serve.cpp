@@ -2,6 +2,7 @@
 // Requests in, messages out.
 #include "server/daemon/loop.hpp"
 
+#include "server/daemon/clock.hpp"
 #include "xsgit/base/limits.hpp"
 
 #include <dirent.h>
@@ -14,6 +15,8 @@ namespace {
 
 /// Requests executed between two looks at the sockets. Larger is cheaper, smaller is fairer to those that arrive.
 constexpr int kBurst = 64;
+/// Pieces of one request taken in a turn: somebody who trickles bytes does not hold up the others.
+constexpr int kPieces = 16;
 /// Requests that ended the server and are kept for its developers.
 constexpr int kPoisonFiles = 16;
 
@@ -32,7 +35,7 @@ int count_files(const std::string &dir, std::string_view prefix)
 
 void Loop::readable(Connection &c)
 {
-    if (c.closing || c.stalled || c.held || c.ready)
+    if (c.closing || c.stalled || c.held || c.ready || c.ignored)
         return;
     switch (c.slot.receive()) {
     case Slot::Receive::Data:
@@ -41,25 +44,49 @@ void Loop::readable(Connection &c)
         return;
     case Slot::Receive::End:
         return close(c);
+    case Slot::Receive::Broken:
+        return misbehaved(c, RingError::Index);
     }
 }
 
+/// Puts the connection on the list if it has work for us.
 void Loop::look(Connection &c)
 {
-    if (c.ready || c.closing || c.stalled || c.held)
-        return;
-    switch (c.slot.frame()) {
-    case Slot::Frame::Partial:
-        return;
-    case Slot::Frame::Complete:
-        c.ready = true;
-        ready_.push_back(&c);
-        return;
-    case Slot::Frame::TooLong:
-        p_.log.warning("too-long", fmt::format("connection {}: request of more than {} bytes; closed", c.id,
-                                               kPayloadMax));
-        return close(c);
+    for (int pieces = 0; !c.ready && !c.closing && !c.stalled && !c.held && !c.ignored; ++pieces) {
+        const Slot::Frame frame = c.slot.frame();
+        if (frame == Slot::Frame::TooLong) {
+            p_.log.warning("too-long", fmt::format("connection {} (domain {}): request of more than {} bytes",
+                                                   c.id, c.domid, kPayloadMax));
+            return misbehaved(c, RingError::Protocol);
+        }
+        if (frame == Slot::Frame::Complete || (pieces == kPieces && c.transport->more())) {
+            c.ready = true;
+            ready_.push_back(&c);
+            return;
+        }
+        if (!c.transport->more())
+            return c.transport->nudge();
+        const Slot::Receive received = c.slot.receive();
+        if (received == Slot::Receive::Broken)
+            return misbehaved(c, RingError::Index);
+        if (received == Slot::Receive::End)
+            return close(c);
     }
+}
+
+/// Whether it has to take what we have for it before we do more for it.
+bool Loop::overdue(const Connection &c) const
+{
+    if (c.outbox.bytes() > kOutputStall)
+        return true;
+    // Of sockets, and of the control domain, we rather buffer much: others wait for what they do.
+    if (c.fd != kNoFd || c.domid == 0)
+        return false;
+    const std::size_t replies = c.outbox.replies() + (c.slot.idle() ? 0 : c.slot.unsent_replies());
+    if (replies == 0)
+        return false;
+    const std::uint32_t limit = p_.fold.outstanding_limit(c.domid);
+    return limit != 0 && replies >= limit;
 }
 
 void Loop::serve()
@@ -68,14 +95,14 @@ void Loop::serve()
         Connection &c = *ready_.front();
         ready_.pop_front();
         c.ready = false;
-        if (c.closing)
+        if (c.closing || c.ignored)
             continue;
-        if (c.outbox.bytes() > kOutputStall)
+        if (overdue(c))
             flush(c);
-        if (c.outbox.bytes() > kOutputStall) {
+        if (overdue(c)) {
             c.stalled = true;
             watch(c);
-        } else if (!execute(c)) {
+        } else if (c.slot.frame() == Slot::Frame::Complete && !execute(c)) {
             c.held = true;
             held_.push_back(&c);
             watch(c);
@@ -99,7 +126,7 @@ bool Loop::execute(Connection &c)
         return false;
     e.facts = *facts;
     if (p_.trace.wants(Trace::Io))
-        p_.trace.message("IN", c.id, 0, e.wire);
+        p_.trace.message("IN", c.id, c.domid, e.wire);
     const Slot::Executing before = c.slot.executing();
     c.slot.set_executing({e.request, before.blame});
     if (!execute(e)) {
@@ -120,7 +147,7 @@ bool Loop::execute(Event &e)
     if (!p_.fold.execute(e, out_))
         return false;
     for (const Order &o : out_.orders())
-        p_.hypervisor.carry_out(o);
+        carry_out(o);
     if (!out_.refusals().empty())
         tell_refusals();
     deliver(e.number);
@@ -140,13 +167,8 @@ std::optional<std::string> Loop::find_facts(const Event &e, Connection &c)
         add_fact(facts, f);
         exists = f.exists;
     }
-    if (needs.attach && exists) {
-        const Result<std::uint32_t> port = p_.hypervisor.attach(*needs.attach);
-        if (port)
-            add_attached(facts, *port);
-        else
-            add_failed(facts, port.error());
-    }
+    if (needs.attach && exists)
+        attach(*needs.attach, facts);
     return facts;
 }
 
@@ -188,11 +210,12 @@ void Loop::deliver(std::uint64_t event)
             c = it->second.get();
         }
         if (p_.trace.wants(Trace::Io))
-            p_.trace.message("OUT", c->id, 0, out_.bytes(o));
+            p_.trace.message("OUT", c->id, c->domid, out_.bytes(o));
         if (c->deaf)
             continue;
         const bool first = c->outbox.empty();
-        if (c->outbox.add(name, o.event, out_.bytes(o)) == Outbox::Added::Dropped)
+        const std::int64_t now = o.event && c->fd == kNoFd ? now_ms() : 0;
+        if (c->outbox.add(name, o.event, out_.bytes(o), now) == Outbox::Added::Dropped)
             p_.log.warning("events-dropped",
                            fmt::format("connection {} does not read; its watch events are dropped", c->id));
         if (first && !c->outbox.empty())
@@ -208,7 +231,7 @@ void Loop::deliver(std::uint64_t event)
 void Loop::flush(Connection &c)
 {
     if (c.full || c.deaf)
-        return;
+        return c.transport->nudge();
     Slot::Send result = c.slot.send();
     while (result == Slot::Send::Done && !c.outbox.empty()) {
         const Outbox::Batch batch = c.outbox.take(c.slot.buffer(), Slot::buffer_size());
@@ -220,8 +243,11 @@ void Loop::flush(Connection &c)
     }
     if (result == Slot::Send::Gone)
         return make_deaf(c);
+    if (result == Slot::Send::Broken)
+        return misbehaved(c, RingError::Index);
+    c.transport->nudge();
     c.full = result == Slot::Send::Full;
-    if (c.stalled && c.outbox.bytes() <= kOutputStall / 2) {
+    if (c.stalled && c.outbox.bytes() <= kOutputStall / 2 && !overdue(c)) {
         c.stalled = false;
         look(c);
     }
@@ -248,6 +274,40 @@ void Loop::make_deaf(Connection &c)
     c.full = c.stalled = false;
     look(c);
     watch(c);
+}
+
+/// The other side broke the protocol. A socket is closed; a guest is not served any more, but stays connected, so that
+/// its end is told in due time. Others do not notice.
+void Loop::misbehaved(Connection &c, RingError why)
+{
+    if (c.ignored || c.closing)
+        return;
+    if (!c.transport->refuse(why))
+        return close(c);
+    p_.log.warning("misbehaved",
+                   fmt::format("domain {} broke the ring protocol ({}); it is ignored from now on", c.domid,
+                               why == RingError::Index ? "index" : "length of a request"));
+    c.ignored = true;
+    make_deaf(c);
+    offenders_.emplace_back(c.id, why);
+    tell_misbehaviour();
+}
+
+/// False: the journal has no room now.
+bool Loop::tell_misbehaviour()
+{
+    while (!offenders_.empty()) {
+        const auto [conn, why] = offenders_.back();
+        const std::string code = std::to_string(static_cast<std::uint32_t>(why));
+        Event e;
+        e.kind = EventKind::Ignore;
+        e.conn = conn;
+        e.facts = code;
+        if (clients_.contains(conn) && !execute(e))
+            return false;
+        offenders_.pop_back();
+    }
+    return true;
 }
 
 } // namespace xsgit::server

@@ -31,9 +31,6 @@ int run(const Options &options, const std::vector<std::string> &args)
         stop_running(options);
         return 0;
     }
-    if (!options.standalone)
-        throw std::runtime_error(
-            "this version serves local sockets only, no domains yet; say --standalone to use it");
     std::signal(SIGPIPE, SIG_IGN);
     umask(077);
     raise_limits();

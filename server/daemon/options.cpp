@@ -120,7 +120,8 @@ void declare(CLI::App &app, Options &o, Raw &raw)
         ->type_name("NAME=N")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->expected(1);
-    app.add_option("-w,--timeout", raw.timeouts, "accepted, without effect yet")
+    app.add_option("-w,--timeout", raw.timeouts,
+                   "a guest's events are dropped that it has not taken for so long (20); 0: never")
         ->type_name("watch-event=SECONDS")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->expected(1);
@@ -192,7 +193,7 @@ void interpret(const Raw &raw, Options &o)
         o.repo_size = number("--repo-size", raw.repo_size);
     if (!raw.resume.empty()) {
         Inheritance i;
-        if (std::sscanf(raw.resume.c_str(), "%d,%d,%d", &i.lock, &i.listen, &i.control) != 3)
+        if (std::sscanf(raw.resume.c_str(), "%d,%d,%d,%d", &i.lock, &i.listen, &i.control, &i.events) != 4)
             wrong("--keeper-resume is for the daemon's own use");
         o.resume = i;
     }
@@ -263,7 +264,7 @@ std::vector<std::string> resume_arguments(const std::vector<std::string> &args, 
             break; // from here on it is ours, from an earlier time
         out.push_back(arg);
     }
-    out.push_back(fmt::format("{}{},{},{}", kResume, own.lock, own.listen, own.control));
+    out.push_back(fmt::format("{}{},{},{},{}", kResume, own.lock, own.listen, own.control, own.events));
     out.push_back("--repo=" + options.repo);
     out.push_back("--socket=" + options.socket);
     if (!options.pid_file.empty())

@@ -3,6 +3,7 @@
 
 #include "xsgit/base/limits.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <sys/random.h>
@@ -28,7 +29,7 @@ std::uint64_t hash_of(std::string_view message) noexcept
 
 } // namespace
 
-Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message)
+Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message, std::int64_t now_ms)
 {
     assert(empty() || items_.back().name < name);
     std::uint64_t hash = 0;
@@ -43,7 +44,8 @@ Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message)
             index_.emplace(hash, dropped_bytes_ + data_.size());
         }
     }
-    items_.push_back({name, static_cast<std::uint32_t>(message.size()), event, hash});
+    items_.push_back({name, static_cast<std::uint32_t>(message.size()), event, hash, now_ms});
+    replies_ += !event;
     data_.append(message);
     return Added::Queued;
 }
@@ -97,6 +99,7 @@ Outbox::Batch Outbox::take(char *to, std::size_t size)
         const Item &item = items_[head_];
         if (indexed_ && item.event)
             forget(item, dropped_bytes_ + data_head_);
+        replies_ -= !item.event;
         data_head_ += item.length;
         batch.bytes += item.length;
         batch.last = item.name;
@@ -127,8 +130,31 @@ void Outbox::clear() noexcept
     if (indexed_)
         index_ = {};
     indexed_ = false;
-    head_ = data_head_ = 0;
+    head_ = data_head_ = replies_ = 0;
     dropped_bytes_ = 0;
+}
+
+std::size_t Outbox::expire(std::int64_t before_ms)
+{
+    const auto old = [&](const Item &i) { return i.event && i.added_ms < before_ms; };
+    const std::size_t n = static_cast<std::size_t>(
+        std::count_if(items_.begin() + static_cast<std::ptrdiff_t>(head_), items_.end(), old));
+    if (n == 0)
+        return 0;
+    std::vector<Item> items;
+    std::string data;
+    std::size_t at = data_head_, replies = 0;
+    for (std::size_t i = head_; i < items_.size(); at += items_[i++].length)
+        if (!old(items_[i])) {
+            items.push_back(items_[i]);
+            data.append(data_, at, items_[i].length);
+            replies += !items_[i].event;
+        }
+    clear();
+    items_ = std::move(items);
+    data_ = std::move(data);
+    replies_ = replies;
+    return n;
 }
 
 } // namespace xsgit::server

@@ -17,11 +17,14 @@ class Outbox {
 public:
     enum class Added { Queued, Merged, Dropped };
     /// Adds a whole message; names must grow. An event that waits here already is not added
-    /// again (except "@…"), nor is one beyond kOutputDropEvents.
-    Added add(OutputName name, bool event, std::string_view message);
+    /// again (except "@…"), nor is one beyond kOutputDropEvents. `now_ms`: for expire().
+    Added add(OutputName name, bool event, std::string_view message, std::int64_t now_ms = 0);
 
     bool empty() const noexcept { return head_ == items_.size(); }
     std::size_t bytes() const noexcept { return data_.size() - data_head_; }
+    std::size_t replies() const noexcept { return replies_; }
+    /// Drops events that were added before `before_ms`; gives their number.
+    std::size_t expire(std::int64_t before_ms);
     /// Name of the oldest message; precondition: not empty.
     OutputName front() const noexcept { return items_[head_].name; }
 
@@ -39,6 +42,7 @@ private:
         std::uint32_t length;
         bool event;
         std::uint64_t hash; // of events, once indexed
+        std::int64_t added_ms;
     };
     bool waiting(std::string_view message);
     void build_index();
@@ -46,6 +50,7 @@ private:
 
     std::vector<Item> items_;
     std::size_t head_ = 0;
+    std::size_t replies_ = 0;
     std::string data_;
     std::size_t data_head_ = 0;
     std::uint64_t dropped_bytes_ = 0; // position in the stream of data_[0]

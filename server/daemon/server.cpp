@@ -5,7 +5,9 @@
 #include "server/daemon/loop.hpp"
 #include "server/daemon/notify.hpp"
 #include "server/daemon/store_fold.hpp"
+#include "server/daemon/xen_hypervisor.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <exception>
@@ -107,13 +109,34 @@ void announce(const Birth &b)
 /// The threads and everything opened CLOEXEC end here; sockets and lock go on.
 void become_keeper(const Birth &b)
 {
-    std::vector<std::string> args = resume_arguments(b.args, b.options, b.own);
+    Inheritance own = b.own;
+    own.events = b.shared->events;
+    std::vector<std::string> args = resume_arguments(b.args, b.options, own);
     std::vector<char *> argv;
     for (std::string &arg : args)
         argv.push_back(arg.data());
     argv.push_back(nullptr);
     execv("/proc/self/exe", argv.data());
     throw std::system_error(errno, std::generic_category(), "the keeper has died and cannot be replaced");
+}
+
+/// The C daemon's default.
+constexpr std::uint64_t kEventTimeoutS = 20;
+
+std::unique_ptr<Hypervisor> reach_hypervisor(const Birth &b)
+{
+    const int inherited = b.shared->events;
+    if (b.options.standalone) {
+        // Of a daemon that had rings, in whose place this one is: guests hear no more of us.
+        if (inherited >= 0)
+            ::close(inherited);
+        b.shared->events = -1;
+        return std::make_unique<Standalone>();
+    }
+    auto xen = std::make_unique<XenHypervisor>(inherited);
+    b.shared->events = xen->fd();
+    xen->settle();
+    return xen;
 }
 
 int serve(const Birth &b)
@@ -131,7 +154,7 @@ int serve(const Birth &b)
     if (!slots)
         throw std::runtime_error(b.options.slots_path() + " is of another version");
     StoreFold fold(*store);
-    Standalone hypervisor;
+    const std::unique_ptr<Hypervisor> hypervisor = reach_hypervisor(b);
     Trace trace;
     for (const std::string &change : b.options.trace_control)
         trace.set(change);
@@ -141,8 +164,10 @@ int serve(const Birth &b)
     ControlService control(fold, trace, *b.log);
     // Of the command line once: what was changed since is state, and outlives a killed server.
     const std::string settings = b.shared->ready == 0 ? settings_facts(b.options) : std::string();
-    Loop loop({fold, *slots, names, hypervisor, control, trace, *b.log, b.own.listen, signal_fd.get(),
-               keeper_fd.get(), b.options.state_dir(), settings, b.blame});
+    const std::uint64_t event_timeout_s = b.options.watch_event_timeout.value_or(kEventTimeoutS);
+    Loop loop({fold, *slots, names, *hypervisor, control, trace, *b.log, b.own.listen, signal_fd.get(),
+               keeper_fd.get(), b.options.state_dir(), settings, b.blame,
+               static_cast<std::int64_t>(std::min<std::uint64_t>(event_timeout_s, 1u << 30)) * 1000});
     loop.resume(b.orphans);
     announce(b);
     if (loop.run() == Loop::End::KeeperGone)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/slot.hpp"
 
+#include "server/engine/wire.hpp"
+
 #include <atomic>
 #include <cassert>
 #include <cerrno>
@@ -122,7 +124,7 @@ Slot::Receive Slot::receive() noexcept
     put_input(start, end, m_.in[m_.input_active].first);
     InputRecord &r = m_.in[m_.input_active];
     if (const int error = transport_.receive(r.msg))
-        return error == EAGAIN ? Receive::Empty : Receive::End;
+        return error == EAGAIN ? Receive::Empty : error == EPROTO ? Receive::Broken : Receive::End;
     return r.msg.msg_len == 0 ? Receive::End : Receive::Data;
 }
 
@@ -140,7 +142,7 @@ OutputName Slot::last() const noexcept
     return {r.last_event, r.last_index};
 }
 
-Slot::Send Slot::put_output(std::uint32_t total, std::uint32_t sent, OutputName last) noexcept
+void Slot::put_output(std::uint32_t total, std::uint32_t sent, OutputName last) noexcept
 {
     const std::uint32_t other = m_.output_active ^ 1;
     OutputRecord &r = m_.out[other];
@@ -150,15 +152,20 @@ Slot::Send Slot::put_output(std::uint32_t total, std::uint32_t sent, OutputName 
     r.last_index = last.index;
     prepare(r.msg, r.iov, m_.output + sent, total - sent);
     publish(m_.output_active, other);
-    if (const int error = transport_.send(r.msg))
-        return error == EAGAIN ? Send::Full : Send::Gone;
+}
+
+Slot::Send Slot::transfer() noexcept
+{
+    if (const int error = transport_.send(m_.out[m_.output_active].msg))
+        return error == EAGAIN ? Send::Full : error == EPROTO ? Send::Broken : Send::Gone;
     return idle() ? Send::Done : Send::Full;
 }
 
 Slot::Send Slot::start_batch(std::size_t total, OutputName last) noexcept
 {
     assert(idle() && total > 0 && total <= kSlotOutput);
-    return put_output(static_cast<std::uint32_t>(total), 0, last);
+    put_output(static_cast<std::uint32_t>(total), 0, last);
+    return transfer();
 }
 
 Slot::Send Slot::send() noexcept
@@ -166,7 +173,43 @@ Slot::Send Slot::send() noexcept
     if (idle())
         return Send::Done;
     const OutputRecord &r = m_.out[m_.output_active];
-    return put_output(r.total, sent(), last());
+    put_output(r.total, sent(), last());
+    return transfer();
+}
+
+std::size_t Slot::unsent_replies() const noexcept
+{
+    std::size_t n = 0;
+    const std::uint32_t total = m_.out[m_.output_active].total, gone = sent();
+    for (std::uint32_t at = 0; at < total;) {
+        std::uint32_t type;
+        std::memcpy(&type, m_.output + at, sizeof type);
+        at += static_cast<std::uint32_t>(kHeaderSize) + payload_length(m_.output + at);
+        n += at > gone && type != static_cast<std::uint32_t>(MsgType::WatchEvent);
+    }
+    return n;
+}
+
+void Slot::settle() noexcept
+{
+    if (!transport_.settle_receive(m_.in[m_.input_active].msg)) {
+        // The beginning of a request whose rest will not come.
+        const InputRecord &r = m_.in[m_.input_active];
+        std::uint32_t end = r.start;
+        const std::uint32_t have = input_end();
+        while (have - end >= kHeaderSize && payload_length(m_.input + end) <= kPayloadMax &&
+               have - end >= kHeaderSize + payload_length(m_.input + end))
+            end += static_cast<std::uint32_t>(kHeaderSize) + payload_length(m_.input + end);
+        put_input(r.start, end, r.first);
+    }
+    if (!transport_.settle_send(m_.out[m_.output_active].msg)) {
+        // The rest of a message whose beginning nobody has.
+        const std::uint32_t total = m_.out[m_.output_active].total, gone = sent();
+        std::uint32_t at = 0;
+        while (at < gone)
+            at += static_cast<std::uint32_t>(kHeaderSize) + payload_length(m_.output + at);
+        put_output(total, at, last());
+    }
 }
 
 } // namespace xsgit::server

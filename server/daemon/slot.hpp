@@ -21,6 +21,9 @@ public:
     /// Makes `memory` an empty slot.
     static void reset(SlotMemory &memory, std::uint32_t domid, std::string_view facts) noexcept;
 
+    /// For a successor, before any other call: finds out how far the transfers got that a death has interrupted.
+    void settle() noexcept;
+
     // ---- identity ----------------------------------------------------------
     std::uint64_t conn() const noexcept { return m_.conn; }
     void set_conn(std::uint64_t conn) noexcept;
@@ -35,7 +38,7 @@ public:
     /// Its number within this connection, from 1.
     std::uint64_t request_number() const noexcept { return m_.in[m_.input_active].first; }
     void consume() noexcept;
-    enum class Receive { Data, Empty, End };
+    enum class Receive { Data, Empty, End, Broken }; // Broken: the other side broke the rules
     /// One transfer; precondition: Partial, so there is always room.
     Receive receive() noexcept;
 
@@ -54,11 +57,13 @@ public:
     /// Where to put whole messages for start_batch(); precondition: idle().
     char *buffer() noexcept { return m_.output; }
     static constexpr std::size_t buffer_size() noexcept { return kSlotOutput; }
-    enum class Send { Done, Full, Gone };
+    enum class Send { Done, Full, Gone, Broken };
     /// Makes buffer()[0, total) the current batch and sends what the other side takes.
     Send start_batch(std::size_t total, OutputName last) noexcept;
     /// Continues with the current batch.
     Send send() noexcept;
+    /// Replies of the current batch that are not sent completely.
+    std::size_t unsent_replies() const noexcept;
     /// Last message ever given to start_batch(): it and those before need not be made again.
     OutputName last() const noexcept;
 
@@ -66,7 +71,8 @@ private:
     std::uint32_t input_end() const noexcept;
     std::uint32_t sent() const noexcept;
     void put_input(std::uint32_t start, std::uint32_t end, std::uint64_t first) noexcept;
-    Send put_output(std::uint32_t total, std::uint32_t sent, OutputName last) noexcept;
+    void put_output(std::uint32_t total, std::uint32_t sent, OutputName last) noexcept;
+    Send transfer() noexcept;
 
     SlotMemory &m_;
     Transport &transport_;

@@ -20,9 +20,9 @@
 namespace xsgit::server {
 
 inline constexpr char kSlotMagic[8] = {'x', 's', 'g', 'i', 't', 's', 'l', 't'};
-inline constexpr std::uint32_t kSlotVersion = 1;
+inline constexpr std::uint32_t kSlotVersion = 2;
 inline constexpr std::size_t kSlotSize = 16384;
-inline constexpr std::uint32_t kSlotCount = kSocketConnections;
+inline constexpr std::uint32_t kSlotCount = kSocketConnections + kRingConnections;
 /// Two messages, so that moving half a request to the front never overlaps itself.
 inline constexpr std::size_t kSlotInput = 2 * kMessageMax;
 inline constexpr std::size_t kSlotFixed = 768;
@@ -33,6 +33,9 @@ static_assert(kSlotOutput >= kMessageMax);
 inline constexpr std::uint32_t kNoTransfer = ~std::uint32_t{0};
 
 enum class SlotState : std::uint32_t { Free = 0, Used = 1, Closing = 2 };
+
+/// Of a slot without a socket.
+inline constexpr std::int32_t kNoFd = -1;
 
 struct SlotFileHeader {
     char magic[8];
@@ -45,7 +48,7 @@ struct SlotFileHeader {
 /// `state` is stored last when a slot is taken, and first when it is given up.
 struct SlotEntry {
     SlotState state;
-    std::int32_t fd;
+    std::int32_t fd;      // kNoFd: a ring's slot
     std::uint64_t cookie; // SO_COOKIE: says whether `fd` still is this socket
 };
 
@@ -69,6 +72,31 @@ struct OutputRecord {
     mmsghdr msg;
 };
 
+/// One direction of a ring: the index in the guest's page that we own is about to go from `from` to `to`; `valid` is
+/// stored last. What the page shows after a death tells whether it did.
+struct RingIntent {
+    std::uint32_t from;
+    std::uint32_t to;
+    std::uint32_t valid;
+    std::uint32_t unused;
+};
+
+/// How far the beginning of a ring has come; each step is complete before the next one's word is stored.
+enum class RingStage : std::uint32_t {
+    Reserved = 0, // page mapped and port bound, for an introduction that may not happen yet
+    Taken = 1,    // the introduction is in the journal: the page is to be reset
+    Reset = 2,    // a wait for reconnection is to be ended
+    Serving = 3,
+};
+
+struct RingRecord {
+    std::uint32_t local;  // our event channel port
+    std::uint32_t remote; // the guest's that it is bound to
+    RingStage stage;
+    std::uint32_t features; // that the page offers
+    RingIntent in, out;
+};
+
 struct SlotMemory {
     std::uint64_t conn;      // incarnation
     std::uint64_t executing; // request number << 8 | blame; 0: none
@@ -79,7 +107,8 @@ struct SlotMemory {
     char facts[160]; // of the Connect event, NUL-terminated
     InputRecord in[2];
     OutputRecord out[2];
-    char spare[kSlotFixed - 192 - 2 * sizeof(InputRecord) - 2 * sizeof(OutputRecord)];
+    RingRecord ring; // if it is one's
+    char spare[kSlotFixed - 192 - 2 * sizeof(InputRecord) - 2 * sizeof(OutputRecord) - sizeof(RingRecord)];
     char input[kSlotInput];
     char output[kSlotOutput];
 };

@@ -12,6 +12,11 @@ class StoreFold final : public Fold {
 public:
     explicit StoreFold(Store &store) noexcept : store_(store) {}
     std::vector<State::Connection> connections() const override { return store_.state().connections(); }
+    std::vector<State::KnownDomain> domains() const override { return store_.state().domains(); }
+    std::uint32_t outstanding_limit(std::uint32_t domid) const override
+    {
+        return store_.state().outstanding_limit(domid);
+    }
     std::uint64_t next_connection() const override { return store_.state().next_connection(); }
     std::uint64_t event_number() const override { return store_.state().event_number(); }
     Needs needs(const Event &e) const override { return store_.state().needs(e); }

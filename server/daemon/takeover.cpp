@@ -76,6 +76,9 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
             case FdRole::Slot:
                 numbers.push_back({batch.fds[i].slot, fds[i], 0});
                 break;
+            case FdRole::Events:
+                got.events = fds[i];
+                break;
             case FdRole::Orphan:
                 break;
             }
@@ -144,6 +147,8 @@ bool hand_over(int socket, const Inheritance &own, const std::string &slots, con
     const std::vector<SlotFd> ours = read_slot_fds(slots);
     std::vector<Item> items = {
         {FdRole::Lock, 0, own.lock}, {FdRole::Listen, 0, own.listen}, {FdRole::Control, 0, own.control}};
+    if (own.events >= 0)
+        items.push_back({FdRole::Events, 0, own.events});
     for (const SlotFd &s : ours)
         if (s.cookie != 0 && socket_cookie(s.fd) == s.cookie)
             items.push_back({FdRole::Slot, s.index, s.fd});

@@ -35,7 +35,7 @@ struct ControlReply {
     std::uint32_t ok;
 };
 
-enum class FdRole : std::uint32_t { Lock = 1, Listen = 2, Control = 3, Slot = 4, Orphan = 5 };
+enum class FdRole : std::uint32_t { Lock = 1, Listen = 2, Control = 3, Slot = 4, Orphan = 5, Events = 6 };
 
 struct FdBatch {
     static constexpr std::uint32_t kMax = 64;
@@ -50,6 +50,7 @@ struct FdBatch {
 /// What a keeper holds.
 struct Inheritance {
     int lock = -1, listen = -1, control = -1;
+    int events = -1; // handle of the event channels; -1: none yet
 };
 
 struct ControlClient {

@@ -84,6 +84,8 @@ Result<void> State::Impl::introduce(Step &s)
     const auto domid = args.size() < 3 ? std::nullopt : parse_domid(args[0]);
     if (!domid || parse_atoi(args[2]) <= 0)
         return fail(Error::Einval);
+    if (s.client.ring && s.client.domid == *domid) // it would pull the ring from under its own request
+        return fail(Error::Einval);
     if (s.facts.failed)
         return fail(*s.facts.failed);
     Domain *d = s.facts.local_port ? known_domain(s, *domid) : nullptr;

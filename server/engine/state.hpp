@@ -59,6 +59,16 @@ public:
     };
     /// In order of id.
     std::vector<Connection> connections() const;
+    struct KnownDomain {
+        std::uint32_t domid = 0;
+        std::uint64_t unique_id = 0; // 0: not known
+        bool introduced = false;
+        bool shutdown = false; // @releaseDomain was sent for it; until RESUME
+    };
+    /// All that the state has a record of, by domid; the control domain too.
+    std::vector<KnownDomain> domains() const;
+    /// The domain's limit of requests whose answers it has not taken; 0: none.
+    std::uint32_t outstanding_limit(std::uint32_t domid) const;
     /// Incarnation to give to the next connection.
     std::uint64_t next_connection() const noexcept;
 

@@ -37,6 +37,20 @@ std::vector<State::Connection> State::connections() const
     return out;
 }
 
+std::vector<State::KnownDomain> State::domains() const
+{
+    std::vector<KnownDomain> out;
+    for (const auto &[domid, d] : impl_->domains)
+        out.push_back({domid, d.unique_id, d.introduced, d.shutdown});
+    return out;
+}
+
+std::uint32_t State::outstanding_limit(std::uint32_t domid) const
+{
+    const auto d = impl_->domains.find(domid);
+    return (d != impl_->domains.end() ? d->second.quotas : impl_->quotas)[Quota::Outstanding];
+}
+
 void State::step(const Event &e, Outputs &out)
 {
     Impl &s = *impl_;

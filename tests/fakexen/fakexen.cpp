@@ -120,10 +120,13 @@ namespace {
 void enter_kernel() { syscall(SYS_getppid); }
 } // namespace
 
-EXPORT int xenevtchn_notify(void *, std::uint32_t port)
+EXPORT int xenevtchn_notify(void *h, std::uint32_t port)
 {
     enter_kernel();
-    return host().notify(port) ? 0 : -1;
+    if (!host().owns(static_cast<Evtchn *>(h)->id, port))
+        return -1;
+    host().notify(port); // Linux does not say how it went
+    return 0;
 }
 
 EXPORT int xenevtchn_bind_unbound_port(void *h, std::uint32_t domid)
@@ -146,7 +149,10 @@ EXPORT int xenevtchn_bind_virq(void *h, unsigned virq)
     return p ? static_cast<int>(p) : -1;
 }
 
-EXPORT int xenevtchn_unbind(void *, std::uint32_t port) { return host().unbind(port) ? 0 : -1; }
+EXPORT int xenevtchn_unbind(void *h, std::uint32_t port)
+{
+    return host().owns(static_cast<Evtchn *>(h)->id, port) && host().unbind(port) ? 0 : -1;
+}
 
 EXPORT int xenevtchn_pending(void *h)
 {
@@ -253,6 +259,34 @@ EXPORT const xc_error *xc_get_last_error(xc_interface *)
     return &none;
 }
 
+EXPORT int xc_evtchn_status(xc_interface *, xc_evtchn_status_t *s)
+{
+    fakexen::Hv &hv = host().hv();
+    if (s->port == 0 || s->port >= hv.next_port.load()) {
+        errno = EINVAL;
+        return -1;
+    }
+    const fakexen::Port &p = hv.ports[s->port];
+    switch (p.domid == 0 ? p.state.load() : fakexen::kFree) {
+    case fakexen::kUnbound:
+        s->status = EVTCHNSTAT_unbound;
+        s->u.unbound.dom = static_cast<domid_t>(p.remote_domid);
+        break;
+    case fakexen::kInterdomain:
+        s->status = EVTCHNSTAT_interdomain;
+        s->u.interdomain.port = p.remote.load();
+        s->u.interdomain.dom = static_cast<domid_t>(hv.ports[p.remote.load()].domid);
+        break;
+    case fakexen::kVirq:
+        s->status = EVTCHNSTAT_virq;
+        s->u.virq = p.remote.load();
+        break;
+    default:
+        s->status = EVTCHNSTAT_closed;
+    }
+    return 0;
+}
+
 EXPORT int xc_domain_getinfo(xc_interface *, std::uint32_t first, unsigned max, xc_dominfo_t *info)
 {
     unsigned n = 0;
@@ -279,6 +313,9 @@ EXPORT int xc_domain_getinfolist(xc_interface *, std::uint32_t first, unsigned m
             continue;
         std::memset(&info[n], 0, sizeof info[n]);
         info[n].domain = static_cast<domid_t>(d);
+        // The toolstack's UUID of the domain; the control domain has none.
+        const std::uint64_t id = d == 0 ? 0 : host().hv().doms[d].unique_id.load();
+        std::memcpy(info[n].handle, &id, sizeof id);
         info[n].flags = ((f & fakexen::kDying) ? XEN_DOMINF_dying : 0) |
                         ((f & fakexen::kShutdown) ? XEN_DOMINF_shutdown : XEN_DOMINF_running);
         ++n;

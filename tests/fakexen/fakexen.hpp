@@ -245,6 +245,7 @@ public:
     std::uint32_t bind_interdomain(std::uint32_t handle, std::uint32_t rdom, std::uint32_t rport)
     {
         Lock l(*this);
+        reap();
         if (rport == 0 || rport >= kPorts || hv_->ports[rport].domid != rdom ||
             hv_->ports[rport].state != kUnbound) {
             errno = EINVAL;
@@ -268,6 +269,12 @@ public:
     std::uint32_t bind_virq(std::uint32_t handle, std::uint32_t virq)
     {
         Lock l(*this);
+        reap();
+        for (std::uint32_t p = 1; p < hv_->next_port.load(); ++p)
+            if (hv_->ports[p].state == kVirq && hv_->ports[p].remote.load() == virq) {
+                errno = EEXIST; // of one process only
+                return 0;
+            }
         const std::uint32_t p = new_port();
         if (p) {
             Port &q = hv_->ports[p];
@@ -277,6 +284,16 @@ public:
             q.state = kVirq;
         }
         return p;
+    }
+
+    /// Whether the port belongs to the handle, as Linux checks before it touches one.
+    bool owns(std::uint32_t handle, std::uint32_t port) const
+    {
+        if (port != 0 && port < kPorts && hv_->ports[port].state.load() != kFree &&
+            hv_->ports[port].handle.load() == handle)
+            return true;
+        errno = ENOTCONN;
+        return false;
     }
 
     bool unbind(std::uint32_t port)

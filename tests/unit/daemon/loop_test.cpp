@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The loop with the real engine and real sockets; the store is a vector (memory_fold.hpp).
 #include "server/daemon/loop.hpp"
+#include "server/daemon/socket_transport.hpp"
 #include "tests/unit/daemon/client.hpp"
 #include "tests/unit/daemon/memory_fold.hpp"
 #include "tests/unit/daemon/temp_dir.hpp"

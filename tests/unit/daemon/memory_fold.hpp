@@ -40,6 +40,11 @@ public:
     }
 
     std::vector<State::Connection> connections() const override { return state_.connections(); }
+    std::vector<State::KnownDomain> domains() const override { return state_.domains(); }
+    std::uint32_t outstanding_limit(std::uint32_t domid) const override
+    {
+        return state_.outstanding_limit(domid);
+    }
     std::uint64_t next_connection() const override { return state_.next_connection(); }
     std::uint64_t event_number() const override { return state_.event_number(); }
     Needs needs(const Event &e) const override { return state_.needs(e); }

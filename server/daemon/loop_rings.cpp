@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: MIT
+// Rings come, go, and outlive a server.
+#include "server/daemon/clock.hpp"
+#include "server/daemon/domain_news.hpp"
+#include "server/daemon/loop.hpp"
+#include "server/daemon/ring_transport.hpp"
+#include "server/engine/domain.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+#include <stdexcept>
+#include <unistd.h>
+
+namespace xsgit::server {
+
+namespace {
+
+/// Guests that do not ring after all that they write are found this late.
+constexpr std::int64_t kLazyScanMs = 2000;
+constexpr useconds_t kRetryUs = 1000;
+
+/// Compilers may not put off what a successor reads.
+template <class T>
+void publish(T &where, T value) noexcept
+{
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    *const_cast<volatile T *>(&where) = value;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+bool may_be_same(std::uint64_t a, std::uint64_t b) noexcept { return a == 0 || b == 0 || a == b; }
+
+RingTransport &transport_of(Connection &c) { return static_cast<RingTransport &>(*c.transport); }
+
+} // namespace
+
+// ---- introduction ------------------------------------------------------------------------------
+
+/// A slot with the domain's page mapped and its port bound, so that nothing can fail once the state knows the ring.
+Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t port, std::uint64_t conn)
+{
+    RingHost &host = *p_.hypervisor.rings();
+    if (rings_.size() >= kRingConnections)
+        return fail(Error::Enospc);
+    const auto page = host.map(domid);
+    if (!page)
+        return fail(page.error());
+    const std::uint32_t named = load_word((*page)->evtchn_port), remote = named != 0 ? named : port;
+    std::uint32_t local = 0;
+    bool fresh = false;
+    // A domain that is introduced again has often kept its port: then it is ours already, and cannot be bound again.
+    for (const auto &[ours, c] : rings_)
+        if (c->domid == domid && transport_of(*c).record().remote == remote &&
+            host.bound(ours, domid, remote))
+            local = ours;
+    if (local == 0) {
+        const auto bound = host.bind(domid, remote);
+        if (!bound) {
+            host.unmap(domid, *page);
+            return fail(bound.error());
+        }
+        local = *bound;
+        fresh = true;
+    }
+    const auto slot = p_.slots.take(kNoFd, 0, conn, domid, {});
+    if (!slot) {
+        host.unmap(domid, *page);
+        if (fresh)
+            host.unbind(local);
+        p_.log.error("ring",
+                     fmt::format("no room for the ring of domain {} in the file of slots; refused", domid));
+        return fail(Error::Enospc);
+    }
+    RingRecord &r = p_.slots.memory(*slot).ring;
+    r.remote = remote;
+    publish(r.local, local);
+    return PendingRing{*slot, domid, local, *page};
+}
+
+void Loop::give_back(const PendingRing &r)
+{
+    RingHost &host = *p_.hypervisor.rings();
+    p_.slots.release(r.slot);
+    host.unmap(r.domid, r.page);
+    if (!rings_.contains(r.local))
+        host.unbind(r.local);
+}
+
+/// Facts of an INTRODUCE. If the state refuses it nevertheless, the next one gives back what this one took.
+void Loop::attach(const Needs::Ring &wanted, std::string &facts)
+{
+    if (!p_.hypervisor.rings())
+        return add_attached(facts, 0);
+    if (pending_ring_)
+        give_back(*pending_ring_);
+    pending_ring_.reset();
+    const auto ring = prepare_ring(wanted.domid, wanted.port, 0);
+    if (!ring)
+        return add_failed(facts, ring.error());
+    pending_ring_ = *ring;
+    add_attached(facts, ring->local);
+}
+
+/// The slot names its connection.
+Connection &Loop::take_ring(const PendingRing &r)
+{
+    SlotMemory &memory = p_.slots.memory(r.slot);
+    auto c = std::make_unique<Connection>(
+        r.slot, memory, std::make_unique<RingTransport>(*r.page, memory.ring, *p_.hypervisor.rings()), kNoFd);
+    transport_of(*c).open();
+    p_.names.add(c->id, r.slot);
+    rings_[r.local] = c.get();
+    p_.trace.object("CREATE connection", c->id, c->domid);
+    return *clients_.insert_or_assign(c->id, std::move(c)).first->second;
+}
+
+void Loop::carry_out(const Order &o)
+{
+    if (!p_.hypervisor.rings())
+        return;
+    if (o.kind == Order::Kind::Detach) {
+        if (const auto it = clients_.find(o.conn); it != clients_.end())
+            detach(*it->second);
+        return;
+    }
+    if (!pending_ring_ || pending_ring_->domid != o.domid)
+        return;
+    const PendingRing ring = *std::exchange(pending_ring_, std::nullopt);
+    SlotMemory &memory = p_.slots.memory(ring.slot);
+    memory.ring.features = o.features;
+    publish(memory.ring.stage, RingStage::Taken);
+    publish(memory.conn, o.conn);
+    Connection &c = take_ring(ring);
+    if (c.domid == 0) // its kernel waits for a first sign of life
+        transport_of(c).ring();
+    c.ready = true; // it may have written already
+    ready_.push_back(&c);
+}
+
+void Loop::detach(Connection &c)
+{
+    RingHost &host = *p_.hypervisor.rings();
+    const std::uint32_t local = transport_of(c).record().local;
+    RingPage *const page = &transport_of(c).page();
+    const std::uint32_t domid = c.domid;
+    if (const auto it = rings_.find(local); it != rings_.end() && it->second == &c)
+        rings_.erase(it);
+    remove(c);
+    host.unmap(domid, page);
+    if (!rings_.contains(local) && !(pending_ring_ && pending_ring_->local == local))
+        host.unbind(local);
+}
+
+// ---- after a start -----------------------------------------------------------------------------
+
+void Loop::resume_rings(const std::vector<std::uint32_t> &slots, const std::vector<State::Connection> &known)
+{
+    RingHost *const host = p_.hypervisor.rings();
+    std::vector<std::uint32_t> unclaimed = slots;
+    const auto claim = [&](const State::Connection &c) -> std::optional<std::uint32_t> {
+        for (const bool reserved : {false, true})
+            for (std::uint32_t &index : unclaimed) {
+                const SlotMemory &m = p_.slots.memory(index);
+                if (m.domid != c.domid || m.conn != (reserved ? 0 : c.id))
+                    continue;
+                const std::uint32_t found = index;
+                index = unclaimed.back();
+                unclaimed.pop_back();
+                return found;
+            }
+        return std::nullopt;
+    };
+    if (host) {
+        const auto present = host->domains();
+        if (!present)
+            throw std::runtime_error("the hypervisor does not list its domains; is this the control domain?");
+        for (const State::Connection &c : known) {
+            if (!c.ring)
+                continue;
+            const auto slot = claim(c);
+            const auto d = std::find_if(present->begin(), present->end(),
+                                        [&](const PresentDomain &p) { return p.domid == c.domid; });
+            // Gone, or another one by now: the first survey tells the state.
+            const bool there = d != present->end() && !d->dying && may_be_same(d->unique_id, c.unique_id);
+            const bool certain = there && (c.domid == 0 || (d->unique_id != 0 && c.unique_id != 0));
+            if (slot && (!there || !resume_ring(slot, c, certain)))
+                p_.slots.release(*slot);
+            if (!slot && there)
+                resume_ring(std::nullopt, c, certain);
+        }
+    }
+    for (const std::uint32_t index : unclaimed)
+        p_.slots.release(index);
+    if (!host)
+        return;
+    std::vector<std::uint32_t> keep;
+    for (const auto &[local, c] : rings_)
+        keep.push_back(local);
+    host->unbind_others(keep);
+    for (const auto &[local, c] : rings_)
+        host->unmask(local);
+}
+
+/// Goes on with the ring of a domain that is there still. `certain`: it is the same domain for sure. False: it cannot
+/// be served; the slot is not needed.
+bool Loop::resume_ring(std::optional<std::uint32_t> slot, const State::Connection &state, bool certain)
+{
+    RingHost &host = *p_.hypervisor.rings();
+    const std::uint32_t domid = state.domid;
+    const auto page = host.map(domid);
+    if (!page) {
+        p_.log.error("ring", fmt::format("the ring of domain {} cannot be mapped; it is not served", domid));
+        return false;
+    }
+    std::uint32_t local = 0, remote = 0;
+    if (slot) {
+        const RingRecord &r = p_.slots.memory(*slot).ring;
+        remote = r.remote;
+        if (r.local != 0 && host.bound(r.local, domid, remote) && host.ours(r.local))
+            local = r.local;
+    }
+    if (remote == 0) {
+        const std::uint32_t named = load_word((*page)->evtchn_port);
+        remote = named != 0 ? named : state.port;
+    }
+    if (local == 0)
+        local = host.find_bound(domid, remote).value_or(0);
+    // Its port is not ours any more (all processes had died): the same domain keeps it for us, another one must not
+    // be taken for it.
+    if (local == 0 && certain)
+        local = host.bind(domid, remote).value_or(0);
+    if (local == 0) {
+        p_.log.error("ring", fmt::format("the event channel of domain {} is lost; it is not served", domid));
+        host.unmap(domid, *page);
+        return false;
+    }
+    const bool had_slot = slot.has_value();
+    if (!slot)
+        slot = p_.slots.take(kNoFd, 0, state.id, domid, {});
+    if (!slot) {
+        host.unmap(domid, *page);
+        return false;
+    }
+    SlotMemory &memory = p_.slots.memory(*slot);
+    RingRecord &r = memory.ring;
+    r.remote = remote;
+    r.features = state.features;
+    publish(r.local, local);
+    if (!had_slot) // whatever it knew is lost; the indexes are not to be guessed
+        publish(r.stage, RingStage::Serving);
+    else if (r.stage == RingStage::Reserved)
+        publish(r.stage, RingStage::Taken);
+    publish(memory.conn, state.id);
+    Connection &c = take_ring({*slot, domid, local, *page});
+    c.slot.settle();
+    c.ignored = c.deaf = state.ignored;
+    judge_executing(c, state.requests);
+    while (c.slot.frame() == Slot::Frame::Complete && c.slot.request_number() <= state.requests)
+        c.slot.consume();
+    return true;
+}
+
+/// Rings that were there before us: the control domain's; and at our very first start those of domains whose page names
+/// its port (no toolstack introduces them). Then every ring is rung once: the last event of an earlier
+/// process may not have left, and the control domain's kernel waits for the first one.
+void Loop::introduce_present()
+{
+    RingHost &host = *p_.hypervisor.rings();
+    const std::vector<State::Connection> known = p_.fold.connections();
+    const bool first_time =
+        std::none_of(known.begin(), known.end(), [](const auto &c) { return c.ring && c.domid == 0; });
+    if (first_time) {
+        connect_ring(0, host.control_port(), true);
+        for (const PresentDomain &d : host.domains().value_or(std::vector<PresentDomain>()))
+            if (d.domid != 0 && !d.dying && std::none_of(known.begin(), known.end(), [&](const auto &c) {
+                    return c.ring && c.domid == d.domid;
+                }))
+                connect_ring(d.domid, 0, false);
+    }
+    for (const auto &[local, c] : rings_)
+        transport_of(*c).ring();
+    scan_again_ms_ = now_ms() + kLazyScanMs;
+}
+
+/// `port` 0: the one that the page names. False: there is none, or it cannot be had.
+bool Loop::connect_ring(std::uint32_t domid, std::uint32_t port, bool required)
+{
+    const auto ring = [&]() -> Result<PendingRing> {
+        if (port == 0) {
+            RingHost &host = *p_.hypervisor.rings();
+            const auto page = host.map(domid);
+            if (!page)
+                return fail(page.error());
+            const std::uint32_t named = load_word((*page)->evtchn_port);
+            host.unmap(domid, *page);
+            if (named == 0)
+                return fail(Error::Enoent);
+        }
+        return prepare_ring(domid, port, p_.fold.next_connection());
+    }();
+    if (!ring) {
+        if (required)
+            throw std::runtime_error(fmt::format(
+                "cannot connect to the ring of domain {} (port {}): {}; is another xenstored running?", domid,
+                port, wire_name(ring.error())));
+        return false;
+    }
+    SlotMemory &memory = p_.slots.memory(ring->slot);
+    const DomainFact fact = p_.hypervisor.domain(domid);
+    const std::string facts = fmt::format("ring {} {:x} {}", domid, fact.unique_id, memory.ring.remote);
+    Event e;
+    e.kind = EventKind::Connect;
+    e.conn = memory.conn;
+    e.facts = facts;
+    memory.ring.features = kFeatures;
+    // Of the control domain nothing is reset: its kernel may have begun. The others wait for the word that is
+    // theirs.
+    publish(memory.ring.stage, domid == 0 ? RingStage::Serving : RingStage::Reset);
+    while (!execute(e))
+        usleep(kRetryUs);
+    store_word(ring->page->server_features, kFeatures);
+    take_ring(*ring);
+    return true;
+}
+
+// ---- while serving -----------------------------------------------------------------------------
+
+void Loop::rang()
+{
+    p_.hypervisor.rings()->pending(rung_);
+    if (rung_.domains)
+        survey_due_ = !survey();
+    for (const std::uint32_t port : rung_.ports)
+        if (const auto it = rings_.find(port); it != rings_.end())
+            wake(*it->second);
+}
+
+/// The other side has written, or read, or neither.
+void Loop::wake(Connection &c)
+{
+    if (c.ignored)
+        return;
+    c.full = false;
+    flush(c);
+    look(c);
+}
+
+/// False: try again.
+bool Loop::survey()
+{
+    const auto present = p_.hypervisor.rings()->domains();
+    if (!present) {
+        p_.log.error("domains", "the hypervisor does not list its domains; trying again");
+        return false;
+    }
+    for (const std::string &facts : news_of(p_.fold.domains(), *present)) {
+        Event e;
+        e.kind = EventKind::Domains;
+        e.facts = facts;
+        if (!execute(e))
+            return false;
+    }
+    return true;
+}
+
+void Loop::scan()
+{
+    const std::int64_t now = now_ms();
+    scan_again_ms_ = now + kLazyScanMs;
+    std::vector<Connection *> all;
+    for (const auto &[local, c] : rings_)
+        all.push_back(c);
+    for (Connection *c : all) {
+        wake(*c);
+        if (p_.event_timeout_ms == 0 || c->domid == 0 || c->outbox.empty())
+            continue;
+        if (const std::size_t n = c->outbox.expire(now - p_.event_timeout_ms); n != 0) {
+            p_.log.warning("events-expired",
+                           fmt::format("domain {} does not read: {} watch events are dropped", c->domid, n));
+            if (c->outbox.empty())
+                p_.names.nothing_waits(c->index);
+            else
+                p_.names.waiting(c->index, c->outbox.front());
+        }
+    }
+}
+
+} // namespace xsgit::server

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Simulated guests on an emulated Xen host (tests/fakexen): they outlive the daemon, as real ones do. A guest is a
+Client whose bytes go through a ring; like a real one it looks at its ring only when it has been rung."""
+import collections
+import ctypes
+import os
+import time
+
+from . import harness
+from .daemon import Daemon
+from .wire import HANG, Client
+
+RING = 1024
+REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD, FEATURES, CONNECTION, ERROR, EVTCHN_PORT = range(2048, 2080, 4)
+
+
+def library():
+    path = os.path.join(harness.options.build, "tests", "fakexen", "libfakeguest.so")
+    lib = ctypes.CDLL(path)
+    u, p = ctypes.c_uint, ctypes.c_void_p
+    for name, result, *args in (
+            ("host", p, ctypes.c_char_p), ("create", ctypes.c_int, p, u), ("shutdown", ctypes.c_int, p, u),
+            ("destroy", ctypes.c_int, p, u, ctypes.c_int), ("port", u, p, u), ("notify", ctypes.c_int, p, u),
+            ("rung", ctypes.c_int, p, u), ("connected", ctypes.c_int, p, u), ("ports_of", u, p, u),
+            ("page", p, p, u), ("load", u, p), ("store", None, p, u)):
+        f = getattr(lib, "guest_" + name)
+        f.restype, f.argtypes = result, args
+    return lib
+
+
+class XenHost:
+    """An emulated host with our daemon as its xenstored."""
+
+    def __init__(self, directory=None):
+        self.dir = directory or harness.temporary("host")
+        self.xen = os.path.join(self.dir, "xen")
+        os.makedirs(self.xen, exist_ok=True)
+        self.lib = library()
+        self.handle = self.lib.guest_host(self.xen.encode())
+        if not self.handle:
+            raise RuntimeError("no emulated host")
+
+    def daemon(self, options=()):
+        preload = os.path.join(harness.options.build, "tests", "fakexen", "libfakexen.so")
+        return XenDaemon(directory=self.dir, options=options, env={"FAKEXEN_DIR": self.xen, "LD_PRELOAD": preload})
+
+    def create(self, domid):
+        self._do(self.lib.guest_create(self.handle, domid))
+        return Guest(self, domid)
+
+    def shutdown(self, domid):
+        self._do(self.lib.guest_shutdown(self.handle, domid))
+
+    def destroy(self, domid, tell=True):
+        self._do(self.lib.guest_destroy(self.handle, domid, tell))
+
+    def ports_of(self, domid):
+        return self.lib.guest_ports_of(self.handle, domid)
+
+    @staticmethod
+    def _do(result):
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+
+
+class XenDaemon(Daemon):
+    def command(self):
+        return [a for a in super().command() if a != "--standalone"]
+
+
+class Guest(Client):
+    """The kernel of a domain. `c.introduce(guest)` of a toolstack connects it."""
+
+    def __init__(self, host, domid, timeout=HANG):  # no connection to open
+        self.host, self.domid, self.timeout = host, domid, timeout
+        self.events, self.next_req, self.buffer = collections.deque(), 1, bytearray()
+        self.lib = host.lib
+        self.page = self.lib.guest_page(host.handle, domid)
+        self.bytes = (ctypes.c_ubyte * 4096).from_address(self.page)
+        self.port = self.lib.guest_port(host.handle, domid)
+        self.lazy = False  # does not notify
+        self.late_rings = 0
+
+    def close(self):
+        pass
+
+    def introduced_by(self, client):
+        client.ok(8, b"%d\0%d\0%d\0" % (self.domid, 1, self.port))
+        return self
+
+    # -- the page ---------------------------------------------------------------------------------
+
+    def word(self, offset):
+        return self.lib.guest_load(self.page + offset)
+
+    def set_word(self, offset, value):
+        self.lib.guest_store(self.page + offset, value & 0xffffffff)
+
+    def notify(self):
+        self.lib.guest_notify(self.host.handle, self.port)
+
+    def rung(self):
+        return bool(self.lib.guest_rung(self.host.handle, self.port))
+
+    def connected(self):
+        return bool(self.lib.guest_connected(self.host.handle, self.port))
+
+    def _await_ring(self, what):
+        deadline = time.monotonic() + self.timeout
+        while not self.rung():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"guest {self.domid} was not rung, waiting for {what}: "
+                                   f"req {self.word(REQ_CONS)}..{self.word(REQ_PROD)} "
+                                   f"rsp {self.word(RSP_CONS)}..{self.word(RSP_PROD)} error {self.word(ERROR)}")
+            time.sleep(0.0002)
+
+    # -- Client's raw halves ----------------------------------------------------------------------
+
+    def put(self, data):
+        """Puts as much into the ring as fits, gives the rest; rings nobody."""
+        prod = self.word(REQ_PROD)
+        room = RING - ((prod - self.word(REQ_CONS)) & 0xffffffff)
+        piece = data[:room]
+        for i, b in enumerate(piece):
+            self.bytes[(prod + i) % RING] = b
+        self.set_word(REQ_PROD, prod + len(piece))
+        return data[len(piece):]
+
+    def take(self):
+        """What lies in the other ring; the daemon is rung."""
+        cons, prod = self.word(RSP_CONS), self.word(RSP_PROD)
+        n = (prod - cons) & 0xffffffff
+        if n > RING:
+            raise AssertionError(f"the daemon made the indexes {cons} {prod}")
+        data = bytes(self.bytes[RING + (cons + i) % RING] for i in range(n))
+        self.set_word(RSP_CONS, cons + n)
+        if n and not self.lazy:
+            self.notify()
+        return data
+
+    def send_bytes(self, data):
+        while data:
+            before = len(data)
+            data = self.put(data)
+            if len(data) != before and not self.lazy:
+                self.notify()
+            if data and len(data) == before:
+                self.buffer += self.take()
+                self._await_ring("room")
+
+    def fill(self):
+        data = self.take()
+        while not data:
+            self._await_ring("a message")
+            data = self.take()
+        self.buffer += data

@@ -1,0 +1,490 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Guests on their rings: the real daemon on an emulated Xen host."""
+import os
+import random
+import signal
+import struct
+import threading
+import time
+
+from lib import git, guest, harness
+from lib.daemon import wait_for
+from lib.guest import CONNECTION, ERROR, FEATURES, REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
+from lib.harness import check, equal
+from lib.wire import EVENT, HEADER, XsError, pack
+
+LAZY_SCAN = 2.0
+KILLS = 40
+
+
+def start(options=()):
+    host = guest.XenHost()
+    return host, host.daemon(options).start()
+
+
+def introduce(host, c, domid):
+    """A guest as a toolstack makes it."""
+    g = host.create(domid)
+    home = f"/local/domain/{domid}"
+    c.mkdir(home)
+    c.set_perms(home, [f"n{domid}"])
+    c.write(home + "/name", f"guest-{domid}")
+    c.set_perms(home + "/name", [f"n{domid}"])
+    return g.introduced_by(c)
+
+
+def introduced(c, domid):
+    return c.request(17, b"%d\0" % domid) == b"T\0"
+
+
+def refused(f, *args):
+    """The name of the error, None if there was none."""
+    try:
+        f(*args)
+    except XsError as e:
+        return e.name
+    return None
+
+
+def life():
+    """A guest from its introduction to its death."""
+    host, d = start()
+    c = d.client()
+    c.sync()
+    check(host.ports_of(0) >= 1, "the control domain's ring is connected at start")
+    equal(refused(lambda: c.ok(8, b"7\0001\0001\0")), "EINVAL", "INTRODUCE of a domain that does not exist")
+    c.watch("@introduceDomain", "in")
+    c.watch("@releaseDomain", "out")
+    c.sync()
+    g = introduce(host, c, 5)
+    check((b"@introduceDomain", b"in") in c.sync(), "@introduceDomain")
+    check(introduced(c, 5), "the daemon knows it")
+    check(g.word(FEATURES) & 2, "its page tells features")
+    equal(g.read("name"), b"guest-5", "it reads its own name, relative to its home")
+    g.write("data/x", "1")
+    equal(c.read("/local/domain/5/data/x"), b"1", "it writes")
+    equal(c.get_perms("/local/domain/5/data/x"), [b"n5"], "what it makes is its own")
+    g.watch("data", "token")
+    c.write("/local/domain/5/data/x", "2")
+    g.sync()
+    c.write("/local/domain/5/data/x", "3")
+    m = g.receive()
+    equal((m.type, m.payload), (EVENT, b"data/x\0token\0"), "its watch fires, and it is rung for it")
+    tx = g.start()
+    g.write("data/y", "4", tx)
+    g.end(tx)
+    equal(g.read("data/y"), b"4", "transactions")
+    equal(refused(g.write, "/local/domain/6/x", "1"), "EACCES", "not where it may not")
+    equal(refused(g.read, "/tool/xenstored"), "EACCES", "nor read")
+    c.sync()
+    host.shutdown(5)
+    wait_for(lambda: (b"@releaseDomain", b"out") in c.sync(), "@releaseDomain at the shutdown")
+    check(introduced(c, 5), "a domain that has shut down stays introduced")
+    host.destroy(5)
+    wait_for(lambda: (b"@releaseDomain", b"out") in c.sync(), "@releaseDomain at the end")
+    check(not introduced(c, 5), "the dead are not introduced")
+    equal(c.directory("/local/domain"), [], "its nodes are gone")
+    check(not g.connected(), "its event channel is given back")
+    d.stop()
+    equal(git.fsck(d.repo), "", "the repository is sound")
+
+
+def pieces():
+    """Requests in pieces of any size, and several at once; messages larger than the ring."""
+    host, d = start()
+    c = d.client()
+    g = introduce(host, c, 1)
+    request = pack(11, b"data/p\0" + bytes(range(256)) * 3, 0, 77)
+    for size in (1, 3, 15, 16, 17, 500, 1023, 1024):
+        for i in range(0, len(request), size):
+            g.send_bytes(request[i:i + size])
+        m = g.reply()
+        if (m.type, m.req, m.payload) != (11, 77, b"OK\0"):
+            check(False, f"pieces of {size}", m)
+    equal(c.read("/local/domain/1/data/p"), bytes(range(256)) * 3, "requests in pieces of 1 to 1024 bytes")
+    for n in range(30):
+        g.write(f"data/{n}", str(n))
+    many = b"".join(pack(2, b"data/%d\0" % n, 0, n) for n in range(30))
+    g.send_bytes(many)
+    equal([g.reply().payload for _ in range(30)], [b"%d" % n for n in range(30)], "30 requests at once")
+    c.ok(26, b"1\0node-size\0" + b"8192\0")
+    big = bytes(n % 251 for n in range(4096 - 9))
+    g.write("data/big", big)
+    equal(g.read("data/big"), big, "messages of 4 KiB through a ring of 1 KiB")
+    # The indexes are free-running: beyond 2^32 too. The guest is quiescent here.
+    for cons, prod in ((REQ_CONS, REQ_PROD), (RSP_CONS, RSP_PROD)):
+        g.set_word(cons, 2 ** 32 - 300)
+        g.set_word(prod, 2 ** 32 - 300)
+    for n in range(20):
+        g.write("data/wrap", str(n) * 50)
+    equal(g.read("data/wrap"), b"19" * 50, "indexes that wrap around")
+    d.stop()
+
+
+def two_guests():
+    """Two guests at a time: neither sees the other, each is answered for itself."""
+    host, d = start()
+    c = d.client()
+    a, b = introduce(host, c, 1), introduce(host, c, 2)
+    bad = []
+
+    def work(g, name):
+        try:
+            for n in range(150):
+                g.write(f"data/{n % 10}", f"{name}{n}")
+                if g.read(f"data/{n % 10}") != f"{name}{n}".encode():
+                    bad.append((name, n))
+        except Exception as e:
+            bad.append((name, repr(e)))
+    threads = [threading.Thread(target=work, args=(g, name)) for g, name in ((a, "a"), (b, "b"))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    equal(bad, [], "two guests at once")
+    equal(refused(a.read, "/local/domain/2/name"), "EACCES", "one does not read the other's")
+    c.set_perms("/local/domain/2/name", ["n2", "r1"])
+    equal(a.read("/local/domain/2/name"), b"guest-2", "unless it may")
+    equal(refused(a.introduced_by, a), "EACCES", "a guest introduces nobody")
+    host.destroy(2)
+    wait_for(lambda: not introduced(c, 2), "the end of one")
+    equal(a.read("name"), b"guest-1", "the other one lives on")
+    equal(c.get_perms("/local/domain/1/name"), [b"n1"], "and has kept its permissions")
+    d.stop()
+
+
+def ignored(host, d, c, g, other, code, what):
+    """`g` has just done something wrong."""
+    wait_for(lambda: g.word(ERROR) == code, what + ": the error field", 10)
+    check(True, f"{what}: the page says {code}")
+    cons = g.word(REQ_CONS)
+    other.write("data/fine", what)
+    equal(other.read("data/fine"), what.encode(), "others are served")
+    check(introduced(c, g.domid), "it stays introduced")
+    equal(g.word(REQ_CONS), cons, "nothing more is read from it")
+    prod = g.word(RSP_PROD)
+    c.write(f"/local/domain/{g.domid}/data/watched", "x")
+    time.sleep(0.05)
+    equal(g.word(RSP_PROD), prod, "nor written to it")
+    host.destroy(g.domid)
+    wait_for(lambda: (b"@releaseDomain", b"out") in c.sync(), "@releaseDomain")
+    check(not introduced(c, g.domid), "its end is told")
+
+
+def bad_guests():
+    host, d = start()
+    c = d.client()
+    c.watch("@releaseDomain", "out")
+    other = introduce(host, c, 1)
+    domid = 10
+
+    def fresh():
+        nonlocal domid
+        domid += 1
+        g = introduce(host, c, domid)
+        g.watch("data", "w")
+        g.sync()
+        c.sync()
+        return g
+
+    g = fresh()
+    g.set_word(REQ_PROD, g.word(REQ_CONS) + 1025)
+    g.notify()
+    ignored(host, d, c, g, other, 2, "a request index too far ahead")
+    g = fresh()
+    g.set_word(REQ_PROD, g.word(REQ_CONS) - 1)
+    g.notify()
+    ignored(host, d, c, g, other, 2, "a request index that runs backwards")
+    g = fresh()
+    g.set_word(RSP_CONS, g.word(RSP_PROD) + 5)
+    g.put(pack(2, b"name\0"))
+    g.notify()
+    ignored(host, d, c, g, other, 2, "a response index ahead of ours")
+    for length in (4097, 0x7fffffff, 0xffffffff):
+        g = fresh()
+        g.put(HEADER.pack(2, 0, 0, length) + b"x" * 100)
+        g.notify()
+        ignored(host, d, c, g, other, 3, f"a request of {length} bytes")
+    g = fresh()
+    g.put(HEADER.pack(2, 0, 0, 5000))
+    g.notify()
+    wait_for(lambda: g.word(ERROR) == 3, "the error field", 10)
+    d.kill_server()
+    other.write("data/after", "1")
+    for offset in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD):
+        g.set_word(offset, 0)
+    g.put(pack(2, b"name\0"))
+    g.notify()
+    other.read("data/after")
+    time.sleep(LAZY_SCAN + 0.5)
+    equal(g.word(REQ_CONS), 0, "a new server ignores it too, even if it resets its ring")
+    d.stop()
+
+
+def zeroed():
+    """hvmloader's way: a ring is handed over with all indexes zero, and nobody is told."""
+    host, d = start()
+    c = d.client()
+    g = introduce(host, c, 3)
+    g.write("data/a", "1")
+    g.watch("data", "w")
+    g.sync()
+    for i in range(2048):
+        g.bytes[i] = 0xff
+    for offset in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD):
+        g.set_word(offset, 0)
+    equal(g.read("data/a"), b"1", "after the guest has zeroed its indexes")
+    d.kill_server()
+    equal(g.read("data/a"), b"1", "and the server has died")
+    # Introduced again: everything of the old connection is gone.
+    g.introduced_by(c)
+    equal([g.word(o) for o in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD)], [0] * 4, "INTRODUCE resets the ring")
+    c.write("/local/domain/3/data/a", "2")
+    equal(g.read("data/a"), b"2", "an introduction anew")
+    equal(list(g.events), [], "has no watches")
+    check(host.ports_of(3) == 1, "and one event channel")
+    old = g.port
+    g.port = host.lib.guest_port(host.handle, 3)
+    g.introduced_by(c)
+    equal(g.read("data/a"), b"2", "with another event channel")
+    check(host.ports_of(3) == 1 and g.connected() and not host.lib.guest_connected(host.handle, old),
+          "the old one is given back")
+    g.set_word(CONNECTION, 1)
+    g.rung()
+    g.introduced_by(c)
+    check(g.word(CONNECTION) == 0 and g.rung(), "a wait for reconnection is ended, and told")
+    g.introduced_by(c)
+    check(not g.rung(), "who does not wait is not rung")
+    d.stop()
+
+
+def lazy():
+    """A guest that does not ring."""
+    host, d = start()
+    c = d.client()
+    g = introduce(host, c, 4)
+    g.read("name")
+    time.sleep(0.1)
+    g.lazy = True
+    begin = time.monotonic()
+    g.put(pack(2, b"name\0"))
+    g.notify = lambda: None
+    equal(g.reply().payload, b"guest-4", "a guest that does not ring is answered")
+    took = time.monotonic() - begin
+    check(took < LAZY_SCAN + 1, "within the slow scan", f"{took:.1f} s")
+    d.stop()
+
+
+def back_pressure():
+    """A guest that does not take its answers is not read."""
+    host, d = start()
+    c = d.client()
+    g, other = introduce(host, c, 1), introduce(host, c, 2)
+    c.write("/local/domain/1/name", "n" * 400)
+    requests = b"".join(pack(2, b"name\0", 0, n) for n in range(200))
+    rest = g.put(requests)
+    g.notify()
+    for _ in range(50):
+        rest = g.put(rest)
+        g.notify()
+        time.sleep(0.005)
+    read = (len(requests) - len(rest)) // 21 - (g.word(REQ_PROD) - g.word(REQ_CONS)) // 21
+    # 20 outstanding; two are in the ring; those that lie in the slot's buffer have been read and not executed
+    check(20 <= read < 200, "a guest that takes no answers is not read for long", read)
+    d.client().write("/x", "1")
+    other.write("data/x", "1")
+    got = []
+    while len(got) < 200:
+        m = g.reply() if not rest else None
+        if rest:
+            g.buffer += g.take()
+            rest = g.put(rest)
+            g.notify()
+            time.sleep(0.001)
+            continue
+        got.append(m.req)
+    equal(got, list(range(200)), "when it takes them, all come, in order")
+    d.stop()
+
+
+def expired():
+    """Events that a guest does not take are dropped after a while; answers never."""
+    host, d = start(["-w", "watch-event=1"])
+    c = d.client()
+    g = introduce(host, c, 1)
+    g.watch("data", "w")
+    g.sync()
+    payload = "p" * 200
+    for n in range(200):
+        c.write(f"/local/domain/1/data/{payload}{n}", "x")
+    time.sleep(LAZY_SCAN * 2 + 1.2)
+    g.send(2, b"name\0")
+    g.reply()
+    check(0 < len(g.events) < 200, "events of a guest that does not read are dropped", len(g.events))
+    check("watch events are dropped" in d.log_text(), "which the log tells")
+    g.events.clear()
+    c.write("/local/domain/1/data/z", "x")
+    g.sync()
+    equal(g.read("name"), b"guest-1", "it is served again")
+    d.stop()
+
+
+def exactly_once():
+    """The server is killed at any time, guests do not notice: each request is executed once, each answer and event
+    comes once."""
+    seed = harness.options.seed
+    harness.note(f"seed {seed}")
+    host, d = start(["-Q", "nodes=0", "-Q", "node-size=0"])
+    c = d.client()
+    guests = [introduce(host, c, n) for n in (1, 2, 3)]
+    watcher = introduce(host, c, 4)
+    c.set_perms("/local/domain/1", ["n1", "r4"])
+    c.mkdir("/local/domain/1/log")
+    c.set_perms("/local/domain/1/log", ["n1", "r4"])
+    watcher.watch("/local/domain/1/log", "w")
+    watcher.sync()
+    watcher.take_events()
+    bad, done, counts = [], threading.Event(), {}
+
+    def pipelined(g):
+        """Appends by transactions would hide a repetition: MKDIR and RM of a node tell EEXIST and ENOENT apart."""
+        rng = random.Random(seed + g.domid)
+        n = 0
+        try:
+            while not done.is_set():
+                batch, kinds = b"", []
+                for _ in range(rng.randrange(1, 12)):
+                    n += 1
+                    value = bytes([97 + n % 26]) * rng.choice((0, 1, 30, 400, 1500))
+                    kind = rng.choice((11, 11, 13, 2))
+                    if kind == 11:
+                        body = b"log/%d\0" % n + value
+                    elif kind == 13:
+                        # a second execution of this would be answered ENOENT
+                        batch += pack(12, b"tmp\0", 0, n)
+                        kinds.append((12, n, None))
+                        n += 1
+                        body = b"tmp\0"
+                    else:
+                        body = b"name\0"
+                    batch += pack(kind, body, 0, n)
+                    kinds.append((kind, n, value))
+                at = 0
+                while at < len(batch):
+                    size = rng.randrange(1, 700)
+                    g.send_bytes(batch[at:at + size])
+                    at += size
+                for kind, req, _ in kinds:
+                    m = g.reply()
+                    if m.type != kind or m.req != req or (kind != 2 and m.payload != b"OK\0"):
+                        bad.append((g.domid, kind, req, m))
+                        return
+            counts[g.domid] = n
+        except Exception as e:
+            bad.append((g.domid, repr(e)))
+
+    seen, enough = [], threading.Event()
+
+    def watching():
+        try:
+            while not enough.is_set():
+                if watcher.word(RSP_PROD) == watcher.word(RSP_CONS):
+                    time.sleep(0.001)
+                    continue
+                m = watcher.receive()
+                seen.append(m.payload)
+        except Exception as e:
+            bad.append(("watcher", repr(e)))
+    threads = [threading.Thread(target=pipelined, args=(g,)) for g in guests]
+    reader = threading.Thread(target=watching)
+    for t in threads + [reader]:
+        t.start()
+    rng = random.Random(seed)
+    kills = 0
+    for _ in range(KILLS):
+        time.sleep(rng.choice((0.001, 0.01, 0.03, 0.1)))
+        d.kill_server()
+        kills += 1
+        if bad:
+            break
+    time.sleep(1)
+    done.set()
+    for t in threads:
+        t.join()
+    enough.set()
+    reader.join()
+    watcher.request(10, b"0\0")
+    seen += [m.payload for m in watcher.events]
+    equal(bad, [], f"{kills} kills: every answer came once, in order")
+    harness.note(f"requests {counts}, events {len(seen)}")
+    check(len(counts) == 3 and min(counts.values()) > 50, "there was some traffic", counts)
+    # Events of one node may be merged while they wait, never repeated: each was written once.
+    writes = [p for p in seen if p.startswith(b"/local/domain/1/log/")]
+    equal(len(writes), len(set(writes)), "no event came twice")
+    there = {b"/local/domain/1/log/" + n for n in c.directory_all("/local/domain/1/log")}
+    equal(there - {p.split(b"\0")[0] for p in writes}, set(), "none was lost")
+    for g in guests:
+        equal(g.read("name"), b"guest-%d" % g.domid, f"guest {g.domid} is served")
+    d.stop()
+    equal(git.fsck(d.repo), "", "the repository is sound")
+
+
+def after_death():
+    """What happened while nobody served, or all processes had died."""
+    host, d = start()
+    c = d.client()
+    a, b = introduce(host, c, 1), introduce(host, c, 2)
+    a.watch("data", "w")
+    a.sync()
+    pid = d.kill_server()
+    a.write("data/x", "1")
+    check(d.server_pid() != pid, "a guest does not notice a killed server")
+    equal(a.take_events(), [(b"data/x", b"w")], "its watch has survived")
+    before = d.server_pid()
+    d.kill_keeper()
+    wait_for(lambda: d.server_pid() not in (None, before), "a new server, of the old one as keeper")
+    a.write("data/y", "1")
+    check(b"data/y" in [p for p, _ in a.take_events()], "nor a killed keeper")
+    # Gone while nobody looked; the news is lost.
+    keeper = wait_for(d.keeper_pid, "the keeper")
+    os.kill(keeper, signal.SIGSTOP)
+    d.kill_server()
+    host.destroy(2, tell=False)
+    os.kill(keeper, signal.SIGCONT)
+    wait_for(lambda: d.server_pid() and not introduced(c, 2), "the end of a domain that died unseen")
+    equal(c.directory("/local/domain"), [b"1"], "the end of a domain that died unseen")
+    del b
+    # Another domain of the same number.
+    d.kill()
+    host.destroy(1, tell=False)
+    a2 = host.create(1)
+    d.start()
+    c = d.client()
+    check(not introduced(c, 1) and c.directory("/local/domain") == [], "another domain of that number is not taken for it")
+    a2 = introduce(host, c, 3)
+    a2.write("data/x", "3")
+    d.kill()
+    d.start()
+    equal(a2.read("data/x"), b"3", "all processes killed: the guest's event channel is bound anew")
+    d.stop()
+
+
+def taken_over():
+    """A second start takes the rings over."""
+    host, d = start()
+    c = d.client()
+    g = introduce(host, c, 1)
+    g.write("data/a", "1")
+    second = host.daemon()
+    second.launch(second=True)
+    wait_for(lambda: second.server_pid() and not d.members(), "the newcomer to take over")
+    equal(g.read("data/a"), b"1", "a newcomer goes on with the guests")
+    check(host.ports_of(1) == 1, "on the same event channel")
+    host.destroy(1)
+    wait_for(lambda: not introduced(c, 1), "the news of domains to reach the newcomer")
+    second.stop()
+
+
+harness.main(life, pieces, two_guests, bad_guests, zeroed, lazy, back_pressure, expired, exactly_once, after_death,
+             taken_over)
