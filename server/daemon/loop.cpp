@@ -126,7 +126,8 @@ void Loop::retry()
 
 void Loop::handle(const epoll_event &e)
 {
-    switch (e.data.u64) {
+    const std::uint64_t who = e.data.u64; // not by reference: the struct is packed, 8 bytes at a multiple of 4
+    switch (who) {
     case kListen:
         return accept_some();
     case kSignal:
@@ -139,7 +140,7 @@ void Loop::handle(const epoll_event &e)
     default:
         break;
     }
-    const auto it = clients_.find(e.data.u64);
+    const auto it = clients_.find(who);
     if (it == clients_.end())
         return; // closed in this pass
     Connection &c = *it->second;

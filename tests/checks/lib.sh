@@ -46,7 +46,11 @@ build() {
 # The builds, by name; every check uses the same options for the same folder.
 build_gcc() { CXX=g++ build build -Dwerror=true; }
 build_clang() { CXX=clang++ build build-clang -Dwerror=true; }
+# Sanitizers with clang, which compiles this in a third of the time of g++ (CLI11 and nlohmann_json above all).
 build_asan() {
-    CXX=g++ build build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dcpp_args=-D_GLIBCXX_ASSERTIONS
+    CXX=clang++ build build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
+        "-Dcpp_args=-D_GLIBCXX_ASSERTIONS -gline-tables-only"
 }
-build_tsan() { CXX=clang++ build build-tsan -Db_sanitize=thread -Db_lundef=false -Doptimization=1; }
+build_tsan() {
+    CXX=clang++ build build-tsan -Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dcpp_args=-gline-tables-only
+}
