@@ -126,7 +126,8 @@ void Loop::retry()
 
 void Loop::handle(const epoll_event &e)
 {
-    const std::uint64_t who = e.data.u64; // not by reference: the struct is packed, 8 bytes at a multiple of 4
+    const std::uint64_t who =
+        e.data.u64; // not by reference: the struct is packed, 8 bytes at a multiple of 4
     switch (who) {
     case kListen:
         return accept_some();
