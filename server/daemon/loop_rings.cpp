@@ -32,6 +32,17 @@ bool may_be_same(std::uint64_t a, std::uint64_t b) noexcept { return a == 0 || b
 
 RingTransport &transport_of(Connection &c) { return static_cast<RingTransport &>(*c.transport); }
 
+/// The last process of an earlier daemon may be ending just now, its ports still bound. 0: in vain.
+std::uint32_t bind_patiently(RingHost &host, std::uint32_t domid, std::uint32_t remote)
+{
+    constexpr int kTries = 100;
+    constexpr useconds_t kPauseUs = 20'000;
+    for (int i = 0; i < kTries; ++i, usleep(kPauseUs))
+        if (const auto local = host.bind(domid, remote))
+            return *local;
+    return 0;
+}
+
 } // namespace
 
 // ---- introduction ------------------------------------------------------------------------------
@@ -232,7 +243,7 @@ bool Loop::resume_ring(std::optional<std::uint32_t> slot, const State::Connectio
     // Its port is not ours any more (all processes had died): the same domain keeps it for us, another one must not
     // be taken for it.
     if (local == 0 && certain)
-        local = host.bind(domid, remote).value_or(0);
+        local = bind_patiently(host, domid, remote);
     if (local == 0) {
         p_.log.error("ring", fmt::format("the event channel of domain {} is lost; it is not served", domid));
         host.unmap(domid, *page);

@@ -616,7 +616,9 @@ def storm():
             time.sleep(rng.choice((0, 0.002, 0.005, 0.01, 0.03, 0.1)))
             living = [p for d in daemons for p in d.members()]
             if living:
-                d._signal(rng.choice(living), signal.SIGKILL)
+                victim = rng.choice(living)
+                d._signal(victim, signal.SIGKILL)
+                wait_for(lambda: victim not in [p for d in daemons for p in d.members()], "a death")
         if not any(d.alive() for d in daemons):
             d = host.daemon()
             d.log = os.path.join(host.dir, f"log.{number}-again")

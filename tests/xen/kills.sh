@@ -10,7 +10,8 @@ check "ping before" guest_ping $id before
 touch /tmp/kill
 : > /tmp/kills
 (while [ -e /tmp/kill ]; do
-    p=$(xs_pid); [ -n "$p" ] && kill -9 $p 2>/dev/null && echo $p >> /tmp/kills
+    p=$(xs_pid) # the same as before: the next server is not up yet
+    [ -n "$p" ] && [ "$p" != "$last" ] && kill -9 $p 2>/dev/null && echo $p >> /tmp/kills && last=$p
     sleep 0.7
 done) &
 
@@ -27,7 +28,6 @@ check "its subtree removed" within 20 xs_gone /local/domain/$id2
 rm /tmp/kill
 wait
 check "the daemon was killed often ($(wc -l < /tmp/kills) times)" [ "$(wc -l < /tmp/kills)" -gt 20 ]
-check "each was another process" [ "$(sort -u /tmp/kills | wc -l)" = "$(wc -l < /tmp/kills)" ]
 check "the guest's watches (ping)" guest_ping $id after
 check "the guest beats" guest_beats $id
 check "xl shutdown -w" timeout 60 xl shutdown -w g1
