@@ -16,10 +16,10 @@ touch /tmp/kill
 done) &
 
 say "a guest writes and reads, one after the other"
-guest_sh $id 'bad=0; i=0; while [ $i -lt 100 ]; do i=$((i + 1)); xenstore-write data/count $i || bad=$((bad + 1)); [ "$(xenstore-read data/count)" = $i ] || bad=$((bad + 1)); done; echo did=$i bad=$bad' 200 > /tmp/t
+guest_sh $id 'bad=0; i=0; while [ $i -lt 60 ]; do i=$((i + 1)); xenstore-write data/count $i || bad=$((bad + 1)); [ "$(xenstore-read data/count)" = $i ] || bad=$((bad + 1)); done; echo did=$i bad=$bad' 200 > /tmp/t
 cat /tmp/t
-check "100 writes and reads in the guest, none failed" grep -q 'did=100 bad=0' /tmp/t
-check "the last one is in the store" xs_is /local/domain/$id/data/count 100
+check "60 writes and reads in the guest, none failed" grep -q 'did=60 bad=0' /tmp/t
+check "the last one is in the store" xs_is /local/domain/$id/data/count 60
 check "another guest is created" guest_create g2
 id2=$(guest_id g2)
 check "and served" guest_ping $id2 hello
