@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "server/engine/culprit.hpp"
 
+#include <algorithm>
+
 namespace xsgit::server {
 namespace {
 
@@ -35,23 +37,66 @@ bool looks_the_same(const Tree &a, const Tree &b, const Path &path)
     return x->value() == y->value() && x->children().names_hash() == y->children().names_hash();
 }
 
+bool is_single(OpKind k) noexcept
+{
+    return k == OpKind::Write || k == OpKind::Mkdir || k == OpKind::Rm || k == OpKind::SetPerms;
+}
+
+Path prefix(const Path &path, std::size_t depth)
+{
+    Path p;
+    for (const std::string_view c : path.components()) {
+        if (depth-- == 0)
+            break;
+        p = p.child(c);
+    }
+    return p;
+}
+
 } // namespace
 
-void RecentTrees::add(std::uint64_t seq, Tree after)
+void RecentChanges::add(const Change &c)
 {
-    entries_.push_back({seq, std::move(after)});
+    Entry e;
+    e.seq = c.seq;
+    if (!is_single(c.op.kind)) {
+        e.before = c.before;
+        e.after = c.after;
+    } else {
+        e.path = Path::trusted(std::string(c.op.path));
+        const auto [x, dx] = nearest(c.before, e.path);
+        const auto [y, dy] = nearest(c.after, e.path);
+        if (dx != dy) {
+            e.existence = true;
+            e.path = prefix(e.path, std::min(dx, dy) + 1);
+        } else if (x && y) {
+            e.perms = !same_perms(x->perms(), y->perms());
+            e.node_itself = e.perms || x->value() != y->value();
+        }
+    }
+    entries_.push_back(std::move(e));
     if (entries_.size() > kKept)
         entries_.pop_front();
 }
 
-std::uint64_t RecentTrees::changed(const Path &path, std::uint64_t base_seq) const
+bool RecentChanges::touches(const Entry &e, const Path &path, const Tree &now)
 {
-    for (std::size_t i = entries_.size(); i-- > 1;) {
-        if (entries_[i].seq <= base_seq)
-            return 0;
-        if (!looks_the_same(entries_[i - 1].tree, entries_[i].tree, path))
-            return entries_[i].seq;
-    }
+    if (!e.after.empty())
+        return !e.before.empty() && !looks_the_same(e.before, e.after, path);
+    if (e.existence)
+        return e.path.contains(path) || (!path.is_special() && e.path.parent() == path);
+    if (e.path == path)
+        return e.node_itself;
+    // Of an absent node the nearest one above decides who may know. That it was absent then, too: a change since
+    // would be a newer culprit.
+    return e.perms && e.path.contains(path) && nearest(now, path).second == e.path.depth();
+}
+
+std::uint64_t RecentChanges::changed(const Path &path, const Tree &now, std::uint64_t base_seq) const
+{
+    for (auto e = entries_.rbegin(); e != entries_.rend() && e->seq > base_seq; ++e)
+        if (touches(*e, path, now))
+            return e->seq;
     return 0;
 }
 

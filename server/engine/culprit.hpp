@@ -3,28 +3,38 @@
 // Kept only where history is written; not part of the state, and bounded.
 #pragma once
 
-#include "xsgit/tree/tree.hpp"
+#include "xsgit/change.hpp"
 
 #include <cstdint>
 #include <deque>
 
 namespace xsgit::server {
 
-class RecentTrees {
+class RecentChanges {
 public:
     static constexpr std::size_t kKept = 1024;
 
-    /// main as it is after commit `seq`. O(1).
-    void add(std::uint64_t seq, Tree after);
+    /// Notes a commit on main. O(depth). Of a single request only its path is kept: a thousand versions of the tree
+    /// would push everything else out of the processor's cache.
+    void add(const Change &c);
     /// The newest commit after `base_seq` that changed value, permissions or child names of `path`,
-    /// or whether it or something above it exists. 0: none among those kept. O(kKept * depth).
-    std::uint64_t changed(const Path &path, std::uint64_t base_seq) const;
+    /// or whether it or something above it exists. `now`: main after the newest. 0: none among those kept.
+    /// O(kKept * depth).
+    std::uint64_t changed(const Path &path, const Tree &now, std::uint64_t base_seq) const;
 
 private:
     struct Entry {
-        std::uint64_t seq;
-        Tree tree;
+        std::uint64_t seq = 0;
+        // Of a single request.
+        Path path;                // what it changed; the uppermost node that came or went
+        bool node_itself = false; // value or permissions
+        bool perms = false;       // permissions
+        bool existence = false;   // of the path and what lies below
+        // Of all others.
+        Tree before, after;
     };
+    static bool touches(const Entry &e, const Path &path, const Tree &now);
+
     std::deque<Entry> entries_;
 };
 

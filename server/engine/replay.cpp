@@ -114,12 +114,12 @@ void State::Impl::tell_commit(const Event &e, const Client &c, const Transaction
     change.actor = actor_of(c);
     change.op.kind = OpKind::Commit;
     change.after = tree;
-    recent.add(seq, tree);
     change.tx = tx.id;
     const bool fork_kept = tx.base_seq >= epoch_first_seq;
     change.fork_seq = fork_kept ? tx.base_seq : seq - 1;
     change.fork = fork_kept ? tx.base : before;
     change.before = std::move(before);
+    recent.add(change);
     // The operations borrow from the log and from these.
     std::vector<Effect> effects(tx.log.size());
     std::vector<std::string> scratch(tx.log.size());
@@ -156,7 +156,7 @@ void State::Impl::tell_conflict(const Event &e, const Client &c, const Transacti
              conflict.log.push_back({operation_of(q.type, q.payload, effects[i], scratch[i]), replies[i]});
              return true;
          });
-    conflict.culprit_seq = recent.changed(effects[*r.differs].path, tx.base_seq);
+    conflict.culprit_seq = recent.changed(effects[*r.differs].path, tree, tx.base_seq);
     sink->on_conflict(conflict);
 }
 

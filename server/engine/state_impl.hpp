@@ -100,7 +100,7 @@ struct State::Impl {
     bool keep_orphans = false;
     Accounts accounts; // of `tree`: computed from it when it is loaded
     // Not state: buffers that are reused, and what only history needs.
-    RecentTrees recent;
+    RecentChanges recent;
     std::map<std::uint32_t, std::uint64_t> loading; // stream's connection ids, while loading
     std::string reply_buffer;
     std::vector<const Watch *> matched;

@@ -149,8 +149,6 @@ void State::load_tree(Tree main)
 {
     impl_->tree = std::move(main);
     impl_->accounts = Accounts::of(impl_->tree);
-    if (impl_->sink)
-        impl_->recent.add(impl_->seq, impl_->tree);
 }
 
 bool State::load_record(RecordReader r, const std::function<Tree(std::string_view)> &tree_at)

@@ -114,7 +114,7 @@ void State::Impl::start(const Event &e)
         c.seq = seq;
         c.wall_us = e.wall_us;
         c.after = tree;
-        recent.add(seq, tree);
+        recent.add(c);
         sink->on_change(c);
     }
 }
@@ -358,7 +358,7 @@ void State::Impl::committed(const Event &e, const Actor &who, const Operation &o
     change.op = op;
     change.before = std::move(before);
     change.after = tree;
-    recent.add(seq, tree);
+    recent.add(change);
     sink->on_change(change);
 }
 

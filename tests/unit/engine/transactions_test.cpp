@@ -52,6 +52,41 @@ TEST_CASE("a transaction is a snapshot, commits at once, aborts without trace")
     CHECK(w.ask(a, MsgType::TransactionEnd, args({"T"})) == "ENOENT");
 }
 
+TEST_CASE("the culprit: the newest commit that changed what the request saw")
+{
+    Sink sink;
+    World w(&sink);
+    const auto a = w.connect(), b = w.connect();
+    w.write(a, "/dir/sub/leaf", "1");
+    w.write(a, "/dir/other", "1");
+    // Reads `path` in a transaction that also writes; `change` happens meanwhile, between two that change nothing of it.
+    const auto culprit = [&](MsgType read, const std::string &path, const auto &change) {
+        const auto t = w.begin(a);
+        w.ask(a, read, args({path}), t);
+        w.write(a, "/mine", std::to_string(w.state.seq()), t);
+        w.write(b, "/dir/other", std::to_string(w.state.seq()));
+        change();
+        const auto seq = w.state.seq();
+        w.write(b, "/dir/other", std::to_string(w.state.seq()));
+        w.write(b, "/dir/other/below/" + std::to_string(w.state.seq()), "");
+        const std::size_t before = sink.conflicts.size();
+        CHECK(w.end(a, t) == "EAGAIN");
+        return sink.conflicts.size() == before + 1 && sink.conflicts.back().second == seq;
+    };
+    CHECK(culprit(MsgType::Read, "/dir/sub/leaf", [&] { w.write(b, "/dir/sub/leaf", "2"); }));
+    CHECK(culprit(MsgType::Directory, "/dir/sub", [&] { w.write(b, "/dir/sub/new", ""); }));
+    CHECK(culprit(MsgType::Read, "/dir/a/b/c", [&] { w.write(b, "/dir/a/b/c", "made with all above"); }));
+    CHECK(culprit(MsgType::Directory, "/dir/sub", [&] { w.ask(b, MsgType::Rm, args({"/dir/sub/new"})); }));
+    CHECK(culprit(MsgType::Read, "/dir/a/b/c", [&] { w.ask(b, MsgType::Rm, args({"/dir/a"})); }));
+    CHECK(culprit(MsgType::GetPerms, "/dir/sub", [&] { w.ask(b, MsgType::SetPerms, args({"/dir/sub", "n0", "r7"})); }));
+    CHECK(culprit(MsgType::Read, "/dir/sub/leaf", [&] {
+        const auto t = w.begin(b);
+        w.write(b, "/dir/sub/leaf", "3", t);
+        w.write(b, "/else", "3", t);
+        w.end(b, t);
+    }));
+}
+
 TEST_CASE("conflict: EAGAIN only if an answer would differ; it names the culprit")
 {
     Sink sink;
