@@ -2,7 +2,7 @@
 #include "xsgit/git/pack_format.hpp"
 
 #include <cstring>
-#include <zlib.h>
+#include <libdeflate.h>
 
 namespace xsgit {
 
@@ -11,8 +11,6 @@ namespace {
 constexpr std::size_t kMaxBlock = 65535;
 constexpr std::size_t kBlockHead = 5;
 constexpr std::size_t kStreamOverhead = 2 + kBlockHead + 4;
-
-const unsigned char *octets(const char *p) noexcept { return reinterpret_cast<const unsigned char *>(p); }
 
 char *put_head(char *p, std::uint8_t type, std::uint64_t size) noexcept
 {
@@ -40,7 +38,7 @@ char *put_block_head(char *p, bool last, std::size_t size) noexcept
 
 std::uint32_t checksum(std::string_view content) noexcept
 {
-    return static_cast<std::uint32_t>(adler32_z(1, octets(content.data()), content.size()));
+    return libdeflate_adler32(1, content.data(), content.size());
 }
 
 /// Takes the next block off `stream`. False: not a stored block.
@@ -123,7 +121,7 @@ std::uint32_t append_entry(std::string &out, std::uint8_t type, std::uint32_t di
     put_be32(p, checksum(content));
     p += 4;
     out.append(buffer, static_cast<std::size_t>(p - buffer));
-    return static_cast<std::uint32_t>(crc32_z(0, octets(out.data() + start), out.size() - start));
+    return libdeflate_crc32(0, out.data() + start, out.size() - start);
 }
 
 bool parse_head(std::string_view entry, EntryHead &head) noexcept

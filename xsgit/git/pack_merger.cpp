@@ -8,7 +8,7 @@
 #include "xsgit/git/tree_kin.hpp"
 
 #include <cassert>
-#include <zlib.h>
+#include <libdeflate.h>
 
 namespace xsgit {
 
@@ -103,8 +103,7 @@ private:
         buffer_.append(raw.substr(0, e.head_bytes));
         buffer_.append(digits, len);
         buffer_.append(raw.substr(e.all_bytes));
-        const auto *bytes = reinterpret_cast<const unsigned char *>(buffer_.data() + start);
-        out.crc = static_cast<std::uint32_t>(crc32_z(0, bytes, buffer_.size() - start));
+        out.crc = libdeflate_crc32(0, buffer_.data() + start, buffer_.size() - start);
     }
 
     /// A tree in full: true if it went out as a delta of an earlier one.
