@@ -166,10 +166,17 @@ bool Committer::fold_some()
     for (;;) {
         for (int i = 0; i < 64; ++i) {
             const auto e = journal_.next(at_);
-            if (!e)
+            if (!e) {
+                folding_.store(0, std::memory_order_relaxed);
                 return false;
-            if (behind_since_.load(std::memory_order_relaxed) == 0)
-                behind_since_.store(e->mono_us, std::memory_order_relaxed);
+            }
+            // What git has seen before a restart holds nobody up while it is folded again.
+            if (e->number >= start_.first_publish) {
+                if (i == 0)
+                    folding_.store(e->mono_us, std::memory_order_relaxed);
+                if (behind_since_.load(std::memory_order_relaxed) == 0)
+                    behind_since_.store(e->mono_us, std::memory_order_relaxed);
+            }
             outputs_.clear();
             state_.step(*e, outputs_);
             if (outputs_.hash() != e->outputs_hash && !hash_reported_) {

@@ -42,6 +42,8 @@ public:
     bool sync_within(std::uint64_t number, std::int64_t patience_ms);
     /// Monotonic time of the oldest event that is not published; 0: none that we know of.
     std::int64_t behind_since_us() const noexcept { return behind_since_.load(std::memory_order_relaxed); }
+    /// Monotonic time of the event that is folded now, within 64 events; 0: none waits.
+    std::int64_t folding_us() const noexcept { return folding_.load(std::memory_order_relaxed); }
     /// Set when the current epoch is full; the server answers with an Epoch event and clears it.
     std::atomic<bool> epoch_wanted{false};
 
@@ -92,7 +94,7 @@ private:
     std::uint32_t noted_epoch_ = 0, asked_epoch_ = 0;
     int stop_tries_ = 0;
 
-    std::atomic<std::int64_t> behind_since_{0};
+    std::atomic<std::int64_t> behind_since_{0}, folding_{0};
     std::mutex mutex_;
     std::condition_variable changed_;
     std::uint64_t done_ = 0, wanted_ = 0; // events published; events that sync() waits for

@@ -24,7 +24,10 @@ namespace {
 constexpr std::uint64_t kJournalMost = 32u << 20;
 constexpr std::uint64_t kJournalLeast = 1u << 20;
 constexpr std::uint64_t kStateReserve = 4u << 20; // checkpoints, slots, small files
-constexpr std::int64_t kSlowWriters = 500'000;    // us of lag from which writers wait
+// Writers wait when the committer folds what is older than this. Shorter than the 500 ms of lag that count when
+// history cannot be written at all: writers then wait often and briefly, not seldom and long.
+constexpr std::int64_t kSlowWriters = 40'000;  // us
+constexpr std::int64_t kStopWriters = 500'000; // us
 
 std::int64_t mono_us()
 {
@@ -62,6 +65,12 @@ bool may_write(const Event &e)
     }
 }
 
+/// 0 for no time.
+std::int64_t age_us(std::int64_t since)
+{
+    return since == 0 ? 0 : std::max<std::int64_t>(0, mono_us() - since);
+}
+
 } // namespace
 
 struct Store::Impl {
@@ -87,6 +96,7 @@ struct Store::Impl {
     void open_packs();
     void become_new(StoreKind kind);
     bool run(Event &e, Outputs &out);
+    bool must_wait() const;
 };
 
 /// A new store: repository, journal, format last, so that a start that dies in between leaves
@@ -298,6 +308,16 @@ void Store::start(SentUpTo sent_up_to)
     impl_->maintenance = std::make_unique<Maintenance>(*impl_->packs, impl_->report);
 }
 
+/// Whether history is too far behind for more of it. Half of the journal is for what does not make it longer: while
+/// it cannot be written, readers are served and clients come and go for a good while yet.
+bool Store::Impl::must_wait() const
+{
+    if (journal->bytes_used() > journal->capacity() / 2)
+        return true;
+    return committer && (age_us(committer->folding_us()) > kSlowWriters ||
+                         age_us(committer->behind_since_us()) > kStopWriters);
+}
+
 bool Store::execute(Event &e, Outputs &out)
 {
     Impl &s = *impl_;
@@ -307,9 +327,7 @@ bool Store::execute(Event &e, Outputs &out)
         if (s.run(epoch, out))
             s.committer->epoch_wanted = false;
     }
-    // Half of the journal is for what does not make history longer: while that cannot be written, readers are
-    // served and clients come and go for a good while yet.
-    if (may_write(e) && (lag_us() > kSlowWriters || s.journal->bytes_used() > s.journal->capacity() / 2)) {
+    if (may_write(e) && s.must_wait()) {
         ++s.held_back;
         return false;
     }
@@ -318,8 +336,7 @@ bool Store::execute(Event &e, Outputs &out)
 
 std::int64_t Store::lag_us() const
 {
-    const std::int64_t since = impl_->committer ? impl_->committer->behind_since_us() : 0;
-    return since == 0 ? 0 : std::max<std::int64_t>(0, mono_us() - since);
+    return impl_->committer ? age_us(impl_->committer->behind_since_us()) : 0;
 }
 
 bool Store::published(std::uint64_t number)

@@ -78,7 +78,9 @@ TEST_CASE("the culprit: the newest commit that changed what the request saw")
     CHECK(culprit(MsgType::Read, "/dir/a/b/c", [&] { w.write(b, "/dir/a/b/c", "made with all above"); }));
     CHECK(culprit(MsgType::Directory, "/dir/sub", [&] { w.ask(b, MsgType::Rm, args({"/dir/sub/new"})); }));
     CHECK(culprit(MsgType::Read, "/dir/a/b/c", [&] { w.ask(b, MsgType::Rm, args({"/dir/a"})); }));
-    CHECK(culprit(MsgType::GetPerms, "/dir/sub", [&] { w.ask(b, MsgType::SetPerms, args({"/dir/sub", "n0", "r7"})); }));
+    CHECK(culprit(MsgType::GetPerms, "/dir/sub", [&] {
+        w.ask(b, MsgType::SetPerms, args({"/dir/sub", "n0", "r7"}));
+    }));
     CHECK(culprit(MsgType::Read, "/dir/sub/leaf", [&] {
         const auto t = w.begin(b);
         w.write(b, "/dir/sub/leaf", "3", t);
