@@ -2,6 +2,7 @@
 #include "server/daemon/server.hpp"
 
 #include "server/daemon/daemonize.hpp"
+#include "server/daemon/default_paths.hpp"
 #include "server/daemon/loop.hpp"
 #include "server/daemon/notify.hpp"
 #include "server/daemon/store_fold.hpp"
@@ -69,6 +70,24 @@ UniqueFd writer_lock(const std::string &state_dir)
         usleep(20'000);
     }
     return fd;
+}
+
+/// Somebody has removed the store from under a running daemon: its next server has nothing to go on with, but serves.
+/// Gives the clients that nothing is known of and that are served as new ones.
+std::vector<int> strangers_of(const Birth &b)
+{
+    const std::string slots = b.options.slots_path();
+    if (access(slots.c_str(), F_OK) == 0)
+        return b.orphans;
+    b.log->error("lost", fmt::format("{} IS GONE: somebody has removed it. Clients lose their connections, "
+                                     "and what else is gone starts empty",
+                                     slots));
+    make_directory(b.options.repo, 0700, true);
+    make_directory(b.options.state_dir(), 0700, true);
+    SlotFile::create(slots);
+    for (const int fd : b.orphans) // they have watches, and replies to come, that are gone
+        ::close(fd);
+    return {};
 }
 
 UniqueFd signals()
@@ -143,6 +162,7 @@ int serve(const Birth &b)
 {
     prctl(PR_SET_NAME, "xenstored");
     const UniqueFd signal_fd = signals(), keeper_fd = watch_keeper(b.keeper);
+    const std::vector<int> strangers = strangers_of(b);
     const UniqueFd writer = writer_lock(b.options.state_dir());
     if (!writer)
         return kExitSuperseded;
@@ -168,7 +188,7 @@ int serve(const Birth &b)
     Loop loop({fold, *slots, names, *hypervisor, control, trace, *b.log, b.own.listen, signal_fd.get(),
                keeper_fd.get(), b.options.state_dir(), settings, b.blame,
                static_cast<std::int64_t>(std::min<std::uint64_t>(event_timeout_s, 1u << 30)) * 1000});
-    loop.resume(b.orphans);
+    loop.resume(strangers);
     announce(b);
     if (loop.run() == Loop::End::KeeperGone)
         become_keeper(b);

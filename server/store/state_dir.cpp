@@ -46,6 +46,8 @@ bool is_set_aside(std::string_view name, std::string_view kind)
                 : !name.empty() && name.find_first_not_of("0123456789") == name.npos;
 }
 
+std::string making() { return "xsgit " + std::to_string(kFormat) + "\nmaking\n"; }
+
 /// The entries of the repository, but those a running daemon holds, go into a directory in it: where the repository
 /// itself cannot be renamed (a mount point, a parent that is not ours).
 std::string set_aside_inside(const StatePaths &paths, const std::string &why)
@@ -141,11 +143,15 @@ StoreKind look_at(const StatePaths &paths, const std::string &boot_id)
         return fs::exists(paths.repo + "/HEAD", none) || fs::exists(paths.journal, none) ? StoreKind::Unknown
                                                                                          : StoreKind::Absent;
     }
+    if (format == making())
+        return StoreKind::Absent;
     const std::string first = "xsgit " + std::to_string(kFormat) + "\nboot ";
     if (format.compare(0, first.size(), first) != 0)
         return StoreKind::Unknown;
     return format == first + boot_id + "\n" ? StoreKind::Ours : StoreKind::OtherBoot;
 }
+
+void write_making(const StatePaths &paths) { replace_file(paths.format, making()); }
 
 void write_format(const StatePaths &paths, const std::string &boot_id)
 {
@@ -161,14 +167,19 @@ std::string set_aside(const StatePaths &paths, const std::string &why)
     for (const auto &entry : fs::directory_iterator(repo.parent_path(), ignored))
         if (is_set_aside(entry.path().filename().string(), kind))
             fs::remove_all(entry.path(), ignored);
-    if (::rename(paths.repo.c_str(), target.c_str()) != 0)
+    // The new directory is made under the other's name, with a running keeper's lock and socket in it, and then the
+    // names are swapped: whoever dies here leaves one of the two in its place.
+    const std::string in_target = target + "/xsgit/", in_repo = paths.dir + "/";
+    if (::mkdir(target.c_str(), 0700) != 0 || ::mkdir(in_target.c_str(), 0700) != 0)
         return set_aside_inside(paths, why);
-    // The running keeper's lock and socket belong to the directory in use.
-    if (::mkdir(paths.repo.c_str(), 0700) != 0 || ::mkdir(paths.dir.c_str(), 0700) != 0)
-        throw_errno("making " + paths.dir);
     for (const std::string_view name : kHeld)
-        ::rename((target + "/xsgit/" + std::string(name)).c_str(),
-                 (paths.dir + "/" + std::string(name)).c_str());
+        (void)!::link((in_repo + std::string(name)).c_str(), (in_target + std::string(name)).c_str());
+    if (::renameat2(AT_FDCWD, target.c_str(), AT_FDCWD, paths.repo.c_str(), RENAME_EXCHANGE) != 0) {
+        fs::remove_all(target, ignored);
+        return set_aside_inside(paths, why);
+    }
+    for (const std::string_view name : kHeld)
+        ::unlink((in_target + std::string(name)).c_str());
     return target;
 }
 

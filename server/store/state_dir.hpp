@@ -2,7 +2,7 @@
 // <repository>/xsgit/: the files of the daemon beside git's. Whether a directory is a
 // store of ours, of this boot, of a format that we know; and setting one aside.
 //
-//   format     "xsgit 2\nboot <boot id>\n"
+//   format     "xsgit 2\nboot <boot id>\n"; "xsgit 2\nmaking\n" until there is something to lose
 //   journal, checkpoint, checkpoint.old, slots, epochs, lock, writer, keeper.sock
 //   reserve    room that is given up when the file system is full
 #pragma once
@@ -20,7 +20,7 @@ struct StatePaths {
 };
 
 enum class StoreKind {
-    Absent,    // nothing there, or an empty directory
+    Absent,    // nothing there, an empty directory, or what a start left that died before it had made a store
     Ours,      // format and boot id match
     OtherBoot, // ours, of another boot
     Unknown,   // ours, of a format we do not know, or without a readable format file
@@ -28,12 +28,14 @@ enum class StoreKind {
 };
 
 StoreKind look_at(const StatePaths &paths, const std::string &boot_id);
+/// Marks a store that is being made, in which nobody has been served. Throws std::system_error.
+void write_making(const StatePaths &paths);
 /// Marks the store as ours. Throws std::system_error.
 void write_format(const StatePaths &paths, const std::string &boot_id);
 
 /// Renames the repository to <repo>.<why> ("boot-1a2b…", "damaged-1"), replacing an older one of the same kind; where it
 /// cannot be renamed its contents go into a directory in it. What a running daemon holds open (lock, socket, slots)
-/// goes on in the new one. Gives the new name. Throws std::system_error.
+/// goes on in the new one. At no moment is there none. Gives the new name. Throws std::system_error.
 std::string set_aside(const StatePaths &paths, const std::string &why);
 
 /// Takes a little room for bad times, if it is not taken.

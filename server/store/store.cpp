@@ -105,6 +105,7 @@ void Store::Impl::make()
 {
     fs::create_directories(paths.dir);
     fs::permissions(paths.repo, fs::perms::owner_all);
+    write_making(paths);
     if (!fs::exists(paths.repo + "/HEAD"))
         make_repository();
     ::unlink(paths.journal.c_str()); // of a start that died before it had made a store

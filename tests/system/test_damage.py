@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Small damage around a good store: it is put right, said, and nothing is lost."""
 import os
+import random
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -10,7 +12,7 @@ import time
 from lib import daemon, git, harness
 from lib.daemon import wait_for
 from lib.harness import check, equal
-from lib.wire import NAMES, pack, walk
+from lib.wire import NAMES, Closed, pack, walk
 
 
 def write_many(c, top, count, value=b"v"):
@@ -232,5 +234,64 @@ def full_file_system():
     d.stop()
 
 
-harness.main(stale_lock, odd_files, old_journal_record, only_old_record, set_aside_names, mount_point,
+def killed_in_first_start():
+    """A store in which nobody has been served yet is made again."""
+    d = daemon.Daemon()
+    rng = random.Random(7)
+    for _ in range(60):
+        d.launch()
+        time.sleep(rng.uniform(0.001, 0.03))
+        d.kill()
+    d.start()
+    with d.client() as c:
+        c.write("/a", "1")
+    check("DAMAGED" not in d.log_text(), "a first start that is killed leaves nothing that looks damaged", d.log_tail())
+    equal([n for n in os.listdir(d.dir) if ".damaged" in n], [], "and nothing is set aside")
+    d.stop()
+
+
+def killed_while_setting_aside():
+    """The store of another boot, and a start that is killed at random moments until it is set aside."""
+    d = daemon.Daemon().start()
+    with d.client() as c:
+        c.write("/a", "1")
+    d.stop()
+    other_boot(d.repo)
+    rng = random.Random(8)
+    for _ in range(60):
+        d.launch()
+        time.sleep(rng.uniform(0.001, 0.03))
+        d.kill()
+    d.start()
+    with d.client() as c:
+        check(not c.exists("/a"), "it is not served")
+    check("DAMAGED" not in d.log_text(), "nothing looks damaged", d.log_tail())
+    kept = os.path.join(d.dir, "store.git.boot-01234567-89ab-cdef-0123-456789abcdef")
+    equal(git.run(kept, "show", "main:a"), "1", "and the old one is kept, whole")
+    d.stop()
+
+
+def removed():
+    """Somebody removes the store under the daemon; or its server died while it set it aside."""
+    d = daemon.Daemon().start()
+    c = d.client()
+    c.write("/a", "1")
+    shutil.rmtree(d.repo)
+    server = d.kill_server()
+    wait_for(lambda: d.server_pid() not in (None, server), "a new server")
+    try:
+        c.read("/a")
+        harness.fail("a client of the lost store is answered")
+    except Closed:
+        harness.ok("its clients are told by the end of their connections")
+    with d.client() as c:
+        check(not c.exists("/a"), "a daemon whose store was removed serves an empty one", d.log_tail())
+        c.write("/b", "1")
+    git.settle(d)
+    equal(git.fsck(d.repo), "", "and writes it")
+    check("IS GONE" in d.log_text(), "the log tells of it")
+    d.stop()
+
+
+harness.main(stale_lock, odd_files, killed_in_first_start, killed_while_setting_aside, removed, old_journal_record, only_old_record, set_aside_names, mount_point,
              full_file_system)
