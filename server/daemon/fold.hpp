@@ -18,6 +18,8 @@ public:
     virtual std::vector<State::Connection> connections() const = 0;
     virtual std::vector<State::KnownDomain> domains() const = 0;
     virtual std::uint32_t outstanding_limit(std::uint32_t domid) const = 0;
+    virtual std::uint64_t commits() const = 0;
+    virtual std::size_t open_transactions() const = 0;
     virtual std::uint64_t next_connection() const = 0;
     virtual std::uint64_t event_number() const = 0;
     virtual Needs needs(const Event &e) const = 0;

@@ -77,6 +77,8 @@ Loop::End Loop::run()
         }
         if (!rings_.empty() && now_ms() >= scan_again_ms_)
             scan();
+        if (!limited_.empty() && now_ms() >= limited_until_ms_)
+            release_limited();
         serve();
         flush_dirty();
         reap();
@@ -102,6 +104,8 @@ int Loop::timeout() const
     std::int64_t next = accepting_ ? scan_again_ms_ : accept_again_ms_;
     if (!rings_.empty())
         next = std::min(next, scan_again_ms_);
+    if (!limited_.empty())
+        next = std::min(next, limited_until_ms_);
     const std::int64_t left = next - now_ms();
     return left > 0 ? static_cast<int>(left) : 0;
 }

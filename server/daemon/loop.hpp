@@ -13,6 +13,7 @@
 #include "server/daemon/slot_file.hpp"
 #include "server/daemon/trace.hpp"
 #include "server/daemon/unique_fd.hpp"
+#include "server/daemon/write_limiter.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -83,6 +84,11 @@ private:
     void flush_dirty();
     void make_deaf(Connection &c);
 
+    // loop_limits.cpp
+    bool over_limit(Connection &c);
+    void charge(const Connection &c, std::uint64_t commits_before);
+    void release_limited();
+
     // loop_clients.cpp
     void accept_some();
     void pause_accepting();
@@ -122,10 +128,13 @@ private:
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> clients_;
     std::deque<Connection *> ready_;
     std::vector<Connection *> dirty_;
-    std::vector<Connection *> closing_;                     // no longer in epoll
-    std::unique_ptr<Connection> unadmitted_;                // its Connect event had no room in the journal
-    std::vector<std::uint64_t> lost_;                       // connections of the state without a socket
-    std::vector<Connection *> held_;                        // the store did not take their request now
+    std::vector<Connection *> closing_;      // no longer in epoll
+    std::unique_ptr<Connection> unadmitted_; // its Connect event had no room in the journal
+    std::vector<std::uint64_t> lost_;        // connections of the state without a socket
+    std::vector<Connection *> held_;         // the store did not take their request now
+    std::vector<Connection *> limited_;      // guests that have written too much
+    std::int64_t limited_until_ms_ = 0;      // some of them
+    WriteLimiter limiter_;
     std::unordered_map<std::uint32_t, Connection *> rings_; // by local port
     std::optional<PendingRing> pending_ring_;               // prepared for an INTRODUCE
     RingHost::Pending rung_;

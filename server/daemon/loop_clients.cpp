@@ -133,8 +133,12 @@ void Loop::remove(Connection &c)
         std::erase(ready_, &c);
     if (c.dirty)
         std::erase(dirty_, &c);
-    if (c.held)
+    if (c.held) {
         std::erase(held_, &c);
+        std::erase(limited_, &c);
+    }
+    if (c.fd == kNoFd)
+        limiter_.forget(c.domid);
     p_.slots.release(c.index);
     p_.names.remove(c.id);
     clients_.erase(c.id);

@@ -102,6 +102,9 @@ void Loop::serve()
         if (overdue(c)) {
             c.stalled = true;
             watch(c);
+        } else if (over_limit(c)) {
+            c.held = true;
+            limited_.push_back(&c);
         } else if (c.slot.frame() == Slot::Frame::Complete && !execute(c)) {
             c.held = true;
             held_.push_back(&c);
@@ -129,7 +132,9 @@ bool Loop::execute(Connection &c)
         p_.trace.message("IN", c.id, c.domid, e.wire);
     const Slot::Executing before = c.slot.executing();
     c.slot.set_executing({e.request, before.blame});
+    const std::uint64_t commits = p_.fold.commits();
     const bool done = execute(e);
+    charge(c, commits);
     give_back_pending(); // what INTRODUCE had prepared, if the state did not want it
     if (!done) {
         c.slot.set_executing(before);

@@ -17,6 +17,8 @@ public:
     {
         return store_.state().outstanding_limit(domid);
     }
+    std::uint64_t commits() const override { return store_.state().seq(); }
+    std::size_t open_transactions() const override { return store_.state().open_transactions(); }
     std::uint64_t next_connection() const override { return store_.state().next_connection(); }
     std::uint64_t event_number() const override { return store_.state().event_number(); }
     Needs needs(const Event &e) const override { return store_.state().needs(e); }

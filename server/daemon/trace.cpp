@@ -87,6 +87,12 @@ void Trace::message(std::string_view direction, std::uint64_t conn, std::uint32_
                      type == "UNKNOWN" ? "**UNKNOWN**" : type, printable(bytes.substr(kHeaderSize))));
 }
 
+void Trace::credit(std::uint32_t domid, double credit, double reserve)
+{
+    if (wants(Wrl))
+        line(fmt::format("wrl: dom {} credit={:.2f} reserve={:.2f}\n", domid, credit, reserve));
+}
+
 void Trace::object(std::string_view what, std::uint64_t conn, std::uint32_t domid)
 {
     if (wants(Obj))

@@ -17,7 +17,7 @@ namespace xsgit::server {
 class Trace {
 public:
     static constexpr std::array<std::string_view, 5> kClasses = {"obj", "io", "wrl", "acc", "tdb"};
-    enum Class : unsigned { Obj = 1, Io = 2 }; // the others can be switched, and write nothing
+    enum Class : unsigned { Obj = 1, Io = 2, Wrl = 4 }; // the others can be switched, and write nothing
 
     /// Opens (appends, 0600) and begins with a line of stars. False: errno says why; the old file goes on.
     bool open(const std::string &path);
@@ -35,6 +35,8 @@ public:
 
     /// A whole message: header and payload.
     void message(std::string_view direction, std::uint64_t conn, std::uint32_t domid, std::string_view bytes);
+    /// A guest's credit with the write-rate limit, after it was charged.
+    void credit(std::uint32_t domid, double credit, double reserve);
     void object(std::string_view what, std::uint64_t conn, std::uint32_t domid);
 
 private:

@@ -41,6 +41,7 @@ public:
     /// Last commit on main; 0: none.
     std::uint64_t seq() const noexcept;
     std::uint64_t conflicts() const noexcept;
+    std::size_t open_transactions() const noexcept; // of all connections
     std::uint32_t epoch() const noexcept;
     std::int64_t wall_us() const noexcept; // of the last event: the next may not be earlier
     const Tree &tree() const noexcept;

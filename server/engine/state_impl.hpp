@@ -12,6 +12,7 @@
 
 #include <array>
 #include <map>
+#include <utility>
 
 namespace xsgit::server {
 
@@ -32,7 +33,29 @@ struct TxAccess {
     NodeRef perms_before;  // as it was before SET_PERMS
 };
 
+/// Counts those that are alive.
+class Tally {
+public:
+    Tally() = default;
+    explicit Tally(std::size_t &n) noexcept : n_(&n) { ++n; }
+    Tally(Tally &&o) noexcept : n_(std::exchange(o.n_, nullptr)) {}
+    Tally &operator=(Tally &&o) noexcept
+    {
+        std::swap(n_, o.n_);
+        return *this;
+    }
+    ~Tally()
+    {
+        if (n_)
+            --*n_;
+    }
+
+private:
+    std::size_t *n_ = nullptr;
+};
+
 struct Transaction {
+    Tally tally;
     std::uint32_t id = 0;
     std::uint64_t base_seq = 0;
     Tree base, tree;
@@ -92,6 +115,7 @@ struct State::Impl {
     std::int64_t wall_us = 0;
     std::uint64_t next_conn = 1;
     std::uint64_t next_watch = 1;
+    std::size_t open_transactions = 0; // of all clients; counted by their tallies
     std::map<std::uint64_t, Client> clients;
     WatchIndex watches;
     std::map<std::uint32_t, Domain> domains; // 0 always

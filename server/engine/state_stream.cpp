@@ -249,6 +249,7 @@ void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std
         throw StreamDamaged("checkpoint: a transaction without connection");
     Client &c = clients.at(client->second);
     Transaction tx;
+    tx.tally = Tally(open_transactions);
     tx.id = r.u32();
     tx.base_seq = r.u64();
     const std::string_view commit = r.bytes(20);

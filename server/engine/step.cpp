@@ -16,6 +16,7 @@ State &State::operator=(State &&) noexcept = default;
 std::uint64_t State::event_number() const noexcept { return impl_->event_number; }
 std::uint64_t State::seq() const noexcept { return impl_->seq; }
 std::uint64_t State::conflicts() const noexcept { return impl_->conflicts; }
+std::size_t State::open_transactions() const noexcept { return impl_->open_transactions; }
 std::uint32_t State::epoch() const noexcept { return impl_->epoch; }
 std::int64_t State::wall_us() const noexcept { return impl_->wall_us; }
 const Tree &State::tree() const noexcept { return impl_->tree; }

@@ -22,6 +22,7 @@ Result<void> State::Impl::start_transaction(Step &s)
     while (s.client.next_tx == 0 || open.contains(s.client.next_tx))
         ++s.client.next_tx;
     Transaction tx;
+    tx.tally = Tally(open_transactions);
     tx.id = s.client.next_tx++;
     tx.base_seq = seq;
     tx.base = tx.tree = tree;

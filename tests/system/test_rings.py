@@ -532,6 +532,57 @@ def memory():
     d.stop()
 
 
+def write_rate():
+    """XSA-206: a guest that writes without end does not make others' transactions fail for ever."""
+    host, d = start()
+    c = d.client()
+    g, other = introduce(host, c, 1), introduce(host, c, 2)
+
+    def flood(writes):
+        """Seconds that it takes."""
+        begin = time.monotonic()
+        for first in range(0, writes, 20):
+            g.put(b"".join(pack(11, b"data\0%d" % n, 0, n) for n in range(first, first + 20)))
+            g.notify()
+            for _ in range(20):
+                g.reply()
+        return time.monotonic() - begin
+    tx = c.start()
+    c.read("/local/domain/1/name", tx)
+    took = flood(1400)
+    check(took > 1, f"XSA-206: with a transaction open, 1400 writes of a guest take their time ({took:.1f} s)")
+    other.write("data", "x")
+    check("domain 1 is affected" in d.log_text() and "domain 2 is affected" not in d.log_text(),
+          "the log names it, and another one is not slowed")
+    c.end(tx, False)
+    stop = threading.Event()
+
+    def endless():
+        n = 0
+        while not stop.is_set():
+            g.write("name", str(n))
+            n += 1
+    t = threading.Thread(target=endless, daemon=True)
+    t.start()
+    most = 0
+    for _ in range(20):
+        tries, done = 0, False
+        while not done and tries < 100:
+            tries += 1
+            tx = c.start()
+            name = c.read("/local/domain/1/name", tx)
+            for n in range(20):
+                c.write(f"/copy/{n}", name, tx)
+            done = refused(c.end, tx) is None
+        most = max(most, tries)
+    check(most <= 20, f"transactions that read what it writes all the time succeed, after {most} tries at most")
+    stop.set()
+    t.join()
+    took = flood(2000)
+    check("domain 1 is affected" in d.log_text(), f"without transactions it may write as it likes ({took:.1f} s)")
+    d.stop()
+
+
 def introductions():
     """The server is killed while guests are introduced, introduced anew, released and destroyed."""
     rng = random.Random(harness.options.seed + 1)
@@ -638,4 +689,4 @@ def storm():
 
 
 harness.main(life, pieces, two_guests, bad_guests, zeroed, lazy, back_pressure, expired, exactly_once, after_death,
-             introductions, released_in_traffic, memory, taken_over, storm)
+             introductions, released_in_traffic, memory, write_rate, taken_over, storm)

@@ -45,6 +45,8 @@ public:
     {
         return state_.outstanding_limit(domid);
     }
+    std::uint64_t commits() const override { return state_.seq(); }
+    std::size_t open_transactions() const override { return state_.open_transactions(); }
     std::uint64_t next_connection() const override { return state_.next_connection(); }
     std::uint64_t event_number() const override { return state_.event_number(); }
     Needs needs(const Event &e) const override { return state_.needs(e); }
