@@ -50,7 +50,7 @@ Accounts Accounts::of(const Tree &tree)
         if (top)
             each_node(*top, [&](const Node &n) {
                 if (&n != tree.special().get()) // only holds the hidden nodes together
-                    out.add(n.perms()->owner(), {1, node_bytes(n)});
+                    charge_node(out, n, 1);
             });
     return out;
 }

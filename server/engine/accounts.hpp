@@ -33,7 +33,7 @@ public:
     }
 
 private:
-    std::array<Charge, 2> few_{};
+    std::array<Charge, 4> few_{};
     std::size_t used_ = 0;
     std::map<std::uint32_t, Account> more_;
 };
@@ -53,6 +53,16 @@ public:
 private:
     std::map<std::uint32_t, Account> accounts_; // none of zero
 };
+
+/// `n` comes (sign 1) or goes (-1): for its owner, and for those whom its permissions name. `to`: Charges or Accounts.
+template <class Sums>
+void charge_node(Sums &to, const Node &n, int sign)
+{
+    const auto &entries = n.perms()->entries();
+    to.add(entries.front().domid, {sign, sign * node_bytes(n), 0});
+    for (std::size_t i = 1; i < entries.size(); ++i)
+        to.add(entries[i].domid, {0, 0, sign});
+}
 
 /// Every node of a subtree, the top first; no recursion. `f(node)`.
 template <class F>

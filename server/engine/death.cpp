@@ -1,66 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The end of a domain: what it owns goes, permissions that name it too, so that a later domain of the same
 // number has no use of them.
+#include "server/engine/estate.hpp"
 #include "server/engine/state_impl.hpp"
 
 #include <algorithm>
 
 namespace xsgit::server {
-namespace {
-
-/// What a dying domain leaves in a tree, found without recursion.
-struct Estate {
-    std::vector<Path> owned; // tops of subtrees; none below another
-    std::vector<Path> named; // nodes that stay, whose permissions name the domain
-
-    Estate(const Tree &tree, std::uint16_t domid)
-    {
-        look(Path(), *tree.root(), domid);
-        walk(Path(), *tree.root(), domid);
-        for (auto it = tree.special()->children().begin(); it.get(); it.next())
-            look(Path::trusted(std::string(it.get()->name())), *it.get(), domid);
-    }
-
-private:
-    /// Whether what lies below counts too.
-    bool look(const Path &path, const Node &n, std::uint16_t domid)
-    {
-        const PermList &perms = *n.perms();
-        // Root and hidden nodes cannot go: they fall to the control domain.
-        if (perms.owner() == domid && !path.is_root() && !path.is_special()) {
-            owned.push_back(path);
-            return false;
-        }
-        for (const Perm &p : perms.entries())
-            if (p.domid == domid) {
-                named.push_back(path);
-                break;
-            }
-        return true;
-    }
-    void walk(const Path &top, const Node &node, std::uint16_t domid)
-    {
-        struct Level {
-            Path path;
-            Children::Cursor next;
-        };
-        std::vector<Level> stack;
-        stack.push_back({top, node.children().begin()});
-        while (!stack.empty()) {
-            const Node *n = stack.back().next.get();
-            if (!n) {
-                stack.pop_back();
-                continue;
-            }
-            stack.back().next.next();
-            Path path = stack.back().path.child(n->name());
-            if (look(path, *n, domid) && !n->children().empty())
-                stack.push_back({std::move(path), n->children().begin()});
-        }
-    }
-};
-
-} // namespace
 
 void State::Impl::destroy(const Event &e, std::uint32_t domid, OpKind how, const Actor &who, Outputs &out)
 {
@@ -98,12 +44,12 @@ void State::Impl::destroy(const Event &e, std::uint32_t domid, OpKind how, const
 void State::Impl::drop_nodes(std::uint32_t domid, Outputs &out)
 {
     const auto id = static_cast<std::uint16_t>(domid);
-    const Estate estate(tree, id);
+    const Estate estate(tree, id, accounts.get(domid));
     const auto replace = [&](const Path &path, PermsRef perms) {
         const Node *n = tree.find(path);
         const NodeRef changed = n->with_perms(std::move(perms));
-        accounts.add(n->perms()->owner(), {-1, -node_bytes(*n)});
-        accounts.add(changed->perms()->owner(), {1, node_bytes(*changed)});
+        charge_node(accounts, *n, -1);
+        charge_node(accounts, *changed, 1);
         tree = std::move(tree).put(path, changed);
     };
     for (const Path &path : estate.named) {
@@ -120,14 +66,14 @@ void State::Impl::drop_nodes(std::uint32_t domid, Outputs &out)
         e.op = OpKind::Rm;
         e.path = path;
         e.before = NodeRef(tree.find(path));
-        each_node(*e.before, [&](const Node &n) { accounts.add(n.perms()->owner(), {-1, -node_bytes(n)}); });
+        each_node(*e.before, [&](const Node &n) { charge_node(accounts, n, -1); });
         const Tree before = tree;
         tree = std::move(tree).remove(path);
         fire_effect(e, before, tree, out);
     }
     if (keep_orphans) {
         // What lies below a node that was kept may be the domain's too.
-        if (const Estate left(tree, id); !left.owned.empty() || !left.named.empty())
+        if (const Estate left(tree, id, accounts.get(domid)); !left.owned.empty() || !left.named.empty())
             drop_nodes(domid, out);
     }
 }

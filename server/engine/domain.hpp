@@ -34,10 +34,12 @@ struct Domain {
 struct Account {
     std::int64_t nodes = 0;
     std::int64_t bytes = 0; // see node_bytes()
+    std::int64_t named = 0; // permissions for it on nodes, those of owners not counted
     Account &operator+=(const Account &o) noexcept
     {
         nodes += o.nodes;
         bytes += o.bytes;
+        named += o.named;
         return *this;
     }
     friend bool operator==(const Account &, const Account &) = default;

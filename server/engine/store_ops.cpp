@@ -201,16 +201,15 @@ struct Call {
         const PermsRef perms = inherited(*nearest, who);
         const NodeRef leaf = Node::make(missing.back(), std::move(value), perms);
         NodeRef node = leaf;
-        Account owned{1, node_bytes(*leaf)};
+        charge_node(effect.charges, *leaf, 1);
         for (std::size_t i = missing.size() - 1; i-- > 0;) {
             if (const auto r = check(Quota::NodeSize, node_size(*node)); !r)
                 return r;
             node = Node::make(missing[i], nullptr, perms, Children().with(std::move(node)));
-            owned += {1, node_bytes(*node)};
+            charge_node(effect.charges, *node, 1);
         }
         if (const auto r = check(Quota::NodeSize, node_size(*node)); !r)
             return r;
-        effect.charges.add(perms->owner(), owned);
         if (const auto r = check_charges(); !r)
             return r;
         effect.after = leaf;
@@ -235,7 +234,7 @@ struct Call {
         if (const auto r = check(Quota::NodeSize, node_size(**n) - old + now); !r)
             return r;
         effect.charges.add((*n)->perms()->owner(),
-                           {0, static_cast<std::int64_t>(now) - static_cast<std::int64_t>(old)});
+                           {0, static_cast<std::int64_t>(now) - static_cast<std::int64_t>(old), 0});
         if (const auto r = check_charges(); !r)
             return r;
         tree = std::move(tree).put(effect.path, (*n)->with_value(std::move(value)));
@@ -266,9 +265,7 @@ struct Call {
             return fail(Error::Einval);
         effect.before = NodeRef(*n);
         effect.kind = Effect::Removed;
-        each_node(**n, [this](const Node &gone) {
-            effect.charges.add(gone.perms()->owner(), {-1, -node_bytes(gone)});
-        });
+        each_node(**n, [this](const Node &gone) { charge_node(effect.charges, gone, -1); });
         tree = std::move(tree).remove(effect.path);
         return ok();
     }
@@ -318,8 +315,8 @@ struct Call {
         NodeRef changed = (*n)->with_perms(*perms);
         if (const auto r = check(Quota::NodeSize, node_size(*changed)); !r)
             return r;
-        effect.charges.add((*n)->perms()->owner(), {-1, -node_bytes(**n)});
-        effect.charges.add((*perms)->owner(), {1, node_bytes(*changed)});
+        charge_node(effect.charges, **n, -1);
+        charge_node(effect.charges, *changed, 1);
         if (const auto r = check_charges(); !r)
             return r;
         effect.before = NodeRef(*n);
