@@ -41,6 +41,6 @@ inline constexpr std::size_t kOutputDropEvents = 1u << 20;
 /// Socket clients served at once; further ones wait in the listen backlog.
 inline constexpr std::size_t kSocketConnections = 16384;
 /// Domains served at once; introducing a further one fails.
-inline constexpr std::size_t kRingConnections = 8192;
+inline constexpr std::size_t kRingConnections = 16384;
 
 } // namespace xsgit
