@@ -20,6 +20,12 @@ struct Connection {
     {
     }
 
+    /// Replies that the other side has not taken.
+    std::size_t unsent_replies() const noexcept
+    {
+        return outbox.replies() + (slot.idle() ? 0 : slot.unsent_replies());
+    }
+
     const std::uint32_t index; // of the slot
     const int fd;
     const std::unique_ptr<Transport> transport;

@@ -82,7 +82,7 @@ bool Loop::overdue(const Connection &c) const
     // Of sockets, and of the control domain, we rather buffer much: others wait for what they do.
     if (c.fd != kNoFd || c.domid == 0)
         return false;
-    const std::size_t replies = c.outbox.replies() + (c.slot.idle() ? 0 : c.slot.unsent_replies());
+    const std::size_t replies = c.unsent_replies();
     if (replies == 0)
         return false;
     const std::uint32_t limit = p_.fold.outstanding_limit(c.domid);
@@ -176,6 +176,12 @@ std::optional<std::string> Loop::find_facts(const Event &e, Connection &c)
     }
     if (needs.attach && exists)
         attach(*needs.attach, facts);
+    if (needs.outstanding) {
+        std::uint64_t n = 0;
+        for (const auto &[port, ring] : rings_)
+            n += ring->domid == *needs.outstanding ? ring->unsent_replies() : 0;
+        add_outstanding(facts, n);
+    }
     return facts;
 }
 

@@ -102,7 +102,8 @@ static std::uint64_t used(const State::Impl &s, const Domain &d, Quota q)
 }
 
 /// quota [set <name> <val> | <domid> | max [-r]]
-static Result<std::string> quota(State::Impl &s, const std::vector<std::string_view> &args)
+static Result<std::string> quota(State::Impl &s, const std::vector<std::string_view> &args,
+                                 const Facts &facts)
 {
     if (args.empty())
         return limits(s.quotas, false);
@@ -131,14 +132,15 @@ static Result<std::string> quota(State::Impl &s, const std::vector<std::string_v
         put(text, "{:<17}: {:8} (max {:8})\n", quota_name(q), now,
             std::max(now, d->second.peak[static_cast<std::size_t>(q)]));
     }
+    put(text, "{:<17}: {:8}\n", quota_name(Quota::Outstanding), facts.outstanding);
     return text;
 }
 
 static Result<std::string> answer(State::Impl &s, std::string_view command,
-                                  const std::vector<std::string_view> &args)
+                                  const std::vector<std::string_view> &args, const Facts &facts)
 {
     if (command == "quota")
-        return quota(s, args);
+        return quota(s, args, facts);
     if (command == "quota-soft") {
         if (args.empty())
             return limits(s.quotas, true);
@@ -169,7 +171,7 @@ Result<void> State::Impl::control(Step &s)
                 named_error(fact.substr(std::min<std::size_t>(1, fact.size()))).value_or(Error::Einval));
         text = fact.substr(1);
     } else {
-        Result<std::string> r = answer(*this, args[0], {args.begin() + 1, args.end()});
+        Result<std::string> r = answer(*this, args[0], {args.begin() + 1, args.end()}, s.facts);
         if (!r)
             return fail(r.error());
         text = std::move(*r);

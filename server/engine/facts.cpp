@@ -68,6 +68,8 @@ Facts parse_facts(std::string_view text)
         const auto words = words_of(item);
         if (words.size() == 2 && words[0] == "attach") {
             out.local_port = number<std::uint32_t>(words[1]);
+        } else if (words.size() == 2 && words[0] == "outstanding") {
+            out.outstanding = number<std::uint64_t>(words[1]).value_or(0);
         } else if (words.size() == 2 && words[0] == "failed") {
             out.failed = named_error(words[1]);
         } else if (words.size() >= 2 && (words[1] == "0" || words[1] == "1")) {
@@ -110,6 +112,12 @@ void add_attached(std::string &text, std::uint32_t local_port)
 {
     separate(text);
     fmt::format_to(std::back_inserter(text), "attach {}", local_port);
+}
+
+void add_outstanding(std::string &text, std::uint64_t n)
+{
+    separate(text);
+    fmt::format_to(std::back_inserter(text), "outstanding {}", n);
 }
 
 void add_failed(std::string &text, Error e)

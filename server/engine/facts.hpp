@@ -5,6 +5,7 @@
 //   fact := <domid> "0" | <domid> "1" <unique id, hex>     such a domain exists, or not
 //         | "attach" <local port>                          INTRODUCE: its ring is mapped, its event channel bound
 //         | "failed" <error name>                          INTRODUCE: that did not work
+//         | "outstanding" <number>                         of a domain's replies, those that it has not taken
 //   facts of a CONTROL request that the server serves := "+" reply | "!" error name
 #pragma once
 
@@ -24,10 +25,11 @@ struct Needs {
         std::uint32_t domid;
         std::uint32_t port; // the guest's event channel; the ring's page may name another
     };
-    std::vector<std::uint32_t> domids; // does it exist, and which one is it
-    std::optional<Ring> attach;        // INTRODUCE: map it, bind the channel, or say why not
-    bool control = false;              // CONTROL with an effect outside the state
-    bool empty() const noexcept { return domids.empty() && !attach && !control; }
+    std::vector<std::uint32_t> domids;        // does it exist, and which one is it
+    std::optional<Ring> attach;               // INTRODUCE: map it, bind the channel, or say why not
+    std::optional<std::uint32_t> outstanding; // how many replies this domain has not taken
+    bool control = false;                     // CONTROL with an effect outside the state
+    bool empty() const noexcept { return domids.empty() && !attach && !outstanding && !control; }
 };
 
 struct DomainFact {
@@ -40,6 +42,7 @@ struct Facts {
     std::vector<DomainFact> domains;
     std::optional<std::uint32_t> local_port; // "attach"
     std::optional<Error> failed;
+    std::uint64_t outstanding = 0;
 
     const DomainFact *domain(std::uint32_t domid) const noexcept;
 };
@@ -61,6 +64,7 @@ std::vector<DomainNews> parse_news(std::string_view text);
 // The same, written.
 void add_fact(std::string &text, const DomainFact &f);
 void add_attached(std::string &text, std::uint32_t local_port);
+void add_outstanding(std::string &text, std::uint64_t n);
 void add_failed(std::string &text, Error e);
 void add_news(std::string &text, const DomainNews &n);
 

@@ -74,6 +74,9 @@ Needs State::needs(const Event &e) const
         const auto a = args();
         const ControlCommand *command = a.empty() ? nullptr : control_command(a[0]);
         out.control = command && command->by_server;
+        if (a.size() == 2 && a[0] == "quota")
+            if (const auto domid = parse_domid(a[1]); domid && impl_->domains.contains(*domid))
+                out.outstanding = domid;
         break;
     }
     default:

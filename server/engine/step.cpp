@@ -204,8 +204,7 @@ void State::Impl::dispatch(Step &s)
             return s.error(Error::Enoent);
         s.tx = &it->second;
     }
-    if (type != MsgType::Control)
-        s.facts = parse_facts(s.event.facts);
+    s.facts = parse_facts(s.event.facts);
     if (const auto r = execute(s, type); !r)
         s.error(r.error());
 }

@@ -297,6 +297,8 @@ def back_pressure():
     read = (len(requests) - len(rest)) // 21 - (g.word(REQ_PROD) - g.word(REQ_CONS)) // 21
     # 20 outstanding; two are in the ring; those that lie in the slot's buffer have been read and not executed
     check(20 <= read < 200, "a guest that takes no answers is not read for long", read)
+    shown = [c.control("quota", str(n)).decode() for n in (1, 2)]
+    equal([s.rsplit("outstanding", 1)[1].split()[1] for s in shown], ["20", "0"], "quota shows whose answers wait")
     d.client().write("/x", "1")
     other.write("data/x", "1")
     got = []
