@@ -5,7 +5,8 @@
 # in_xen NAME RUN-ARGS...: run.sh with these arguments; its verdicts get NAME in front. The
 # console stays in $console. False if the script in dom0 did not pass.
 console=$(mktemp) || exit 2
-trap 'rm -rf "$console"' EXIT
+out=$(mktemp -d) || exit 2
+trap 'rm -rf "$out" "$console"' EXIT
 in_xen() {
     local name=$1 rc
     shift
@@ -23,3 +24,23 @@ in_xen() {
 }
 # fact NAME: what the script in dom0 said with "XENRIG-FACT NAME VALUE".
 fact() { tr -d "\r" <"$console" | sed -n "s/.*XENRIG-FACT $1 \(.*\)/\1/p" | tail -1; }
+
+# sound_repository NAME: $out/store.tar.gz, which dom0 has sent out, holds a whole repository ($repo; g: git in it) with
+# one commit for each change. Stock git, on this machine; the rig has compared size and checksum.
+repo=$out/run/xsgit/store.git
+g() { git --git-dir="$repo" "$@"; }
+nothing_wrong() {
+    g fsck --full >"$out/fsck" 2>&1
+    local rc=$?
+    cat "$out/fsck"
+    [ $rc = 0 ] && ! grep -E '^(error|missing|broken|warning)' "$out/fsck"
+}
+sound_repository() {
+    local commits seq
+    check "$1: unpacks" tar -xzf "$out/store.tar.gz" -C "$out" || return
+    check "$1: git fsck finds nothing wrong" nothing_wrong
+    commits=$(g rev-list --first-parent --count main)
+    seq=$(g log -1 --format='%(trailers:key=Seq,valueonly)' main | tr -d '\n')
+    check "$1: main has as many commits ($commits) as its last Seq says ($seq)" [ "$commits" = "$seq" ]
+    check "$1: nothing of ours was taken for somebody else's" [ -z "$(g for-each-ref refs/heads/rescued)" ]
+}
