@@ -53,6 +53,16 @@ ExecStart=/bin/touch /run/xen-init-dom0
 [Install]
 WantedBy=multi-user.target
 END
+    # At a shutdown guests are saved, which needs a store.
+    cat >"$dir/xendomains.service" <<END
+[Unit]
+Requires=xenstored.service
+[Service]
+Type=oneshot
+RemainAfterExit=true
+ExecStart=/bin/true
+ExecStop=/bin/sh -c 'sleep 1; timeout 5 xenstore-read /kept >/saved'
+END
     ln -s /usr/lib/systemd/system/xenstored.service /usr/lib/systemd/system/xen-init-dom0.service \
         "$1/etc/systemd/system/multi-user.target.wants/"
 }

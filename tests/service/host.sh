@@ -59,6 +59,7 @@ host_boot() {
         exec setsid unshare -m -p -C -i -u -f --kill-child bash -c "
             $(declare -f host_mounts)
             host_mounts || exit
+            pivot_root . mnt && umount -l mnt || exit
             exec chroot . /usr/bin/env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c '$command'"
     ) </dev/null >"$host_dir/boot.log" 2>&1 &
     outer=$!
@@ -80,6 +81,20 @@ host() { nsenter -t "$host_pid" -m -p -C -i -u -r -w env -u XENSTORED_PATH -u XE
 # host_power_off: process 1 is killed, and with it all others
 host_power_off() {
     kill -KILL "$host_pid" && wait "$outer" 2>/dev/null
+    host_is_off
+}
+# host_shut_down: in order
+host_shut_down() {
+    local i
+    host systemctl --no-block poweroff
+    for i in $(seq 300); do
+        kill -0 "$outer" 2>/dev/null || { host_is_off; return 0; }
+        sleep 0.1
+    done
+    echo "it does not end"
+    return 1
+}
+host_is_off() {
     host_pid=
     find "$host_dir/cgroup/" -depth -type d -path "*/xsgit-host-$$*" -exec rmdir {} +
     umount "$host_dir/cgroup"
