@@ -77,8 +77,7 @@ struct Client {
         while (!closed) {
             const Slot::Frame frame = slot->frame();
             if (frame == Slot::Frame::TooLong) {
-                require(sent.size() >= kHeaderSize && read_header(sent.data()).len > kPayloadMax,
-                        "too long");
+                require(sent.size() >= kHeaderSize && read_header(sent.data()).len > kPayloadMax, "too long");
                 closed = true;
             } else if (frame == Slot::Frame::Complete) {
                 const std::string_view request = slot->request();
