@@ -13,6 +13,8 @@
     A ?                        nothing is asked: events that came to A since
     A close                    closes the connection
     peer: why                  the other daemon is known to differ in this case
+    peer on rings: why         it does when the client is on a ring
+    not for the peer: why      the case would do it harm
 
 Cases about domains need an emulated host:
 
@@ -45,7 +47,7 @@ class Case:
         self.title = title
         self.where = where
         self.steps = []  # (connection, tx, request or word, payload, [expected])
-        self.peer = None
+        self.peer = self.peer_on_rings = self.not_for_peer = None
 
     def connections(self):
         """Names of local clients."""
@@ -90,6 +92,10 @@ def parse(text, name=""):
             cases.append(Case(line[3:].strip(), where))
         elif line.startswith("peer:"):
             cases[-1].peer = line[5:].strip()
+        elif line.startswith("not for the peer:"):
+            cases[-1].not_for_peer = line[len("not for the peer:"):].strip()
+        elif line.startswith("peer on rings:"):
+            cases[-1].peer_on_rings = line[len("peer on rings:"):].strip()
         elif line.startswith(" "):
             cases[-1].steps[-1][4].append(line.strip())
         else:
