@@ -19,26 +19,32 @@ void State::Impl::destroy(const Event &e, std::uint32_t domid, OpKind how, const
     drop_nodes(domid, out);
     detach(it->second, out);
     domains.erase(it);
+    std::vector<Client *> bereft; // had its rights
     for (auto &[id, d] : domains)
         if (d.target == domid) {
             d.target.reset();
-            if (const auto c = clients.find(d.conn); c != clients.end())
+            if (const auto c = clients.find(d.conn); c != clients.end()) {
                 c->second.target.reset();
+                bereft.push_back(&c->second);
+            }
         }
     if (introduced) {
         fire_special("@releaseDomain", std::nullopt, out);
         fire_special("@releaseDomain", domid, out);
     }
-    if (!introduced && before.same(tree))
-        return; // nobody ever saw it
-    ++seq;
-    if (sink) {
+    const bool seen = introduced || !before.same(tree);
+    if (seen)
+        ++seq;
+    if (seen && sink) {
         const std::string home = "/local/domain/" + std::to_string(domid);
         Operation op;
         op.kind = how;
         op.path = home;
         committed(e, who, op, std::move(before));
     }
+    for (Client *c : bereft)
+        doom_transactions_of(*c);
+    doom_transactions_for(e, domid);
 }
 
 void State::Impl::drop_nodes(std::uint32_t domid, Outputs &out)

@@ -161,9 +161,13 @@ Result<void> State::Impl::set_target(Step &s)
     const auto d = domains.find(*domid), t = domains.find(*target);
     if (d == domains.end() || t == domains.end() || !d->second.introduced || !t->second.introduced)
         return fail(Error::Enoent);
+    if (d->second.target == *target)
+        return {};
     d->second.target = *target;
-    if (const auto c = clients.find(d->second.conn); c != clients.end())
+    if (const auto c = clients.find(d->second.conn); c != clients.end()) {
+        doom_transactions_of(c->second);
         c->second.target = *target;
+    }
     return {};
 }
 

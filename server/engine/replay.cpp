@@ -3,6 +3,8 @@
 // each step of it.
 #include "server/engine/state_impl.hpp"
 
+#include <algorithm>
+
 namespace xsgit::server {
 namespace {
 
@@ -89,11 +91,7 @@ void State::Impl::rebase_transactions(const Event &e, std::uint64_t oldest_seq)
                     if (sink)
                         tell_conflict(e, c, tx, r);
                 }
-                tx.doom = Error::Eagain;
-                c.log_bytes -= tx.log_bytes;
-                tx.log_bytes = 0;
-                tx.log.clear();
-                tx.tree = tree;
+                doom(c, tx);
             } else {
                 tx.tree = std::move(r.result.tree);
                 tx.accesses = std::move(r.result.accesses);
@@ -103,6 +101,47 @@ void State::Impl::rebase_transactions(const Event &e, std::uint64_t oldest_seq)
             }
             tx.base = tree;
             tx.base_seq = seq;
+        }
+}
+
+void State::Impl::doom(Client &c, Transaction &tx)
+{
+    c.log_bytes -= tx.log_bytes;
+    Transaction fresh;
+    fresh.id = tx.id;
+    fresh.base = fresh.tree = tree;
+    fresh.base_seq = seq;
+    fresh.doom = Error::Eagain;
+    tx = std::move(fresh);
+}
+
+void State::Impl::doom_transactions_of(Client &c)
+{
+    for (auto &[id, tx] : c.transactions)
+        if (!tx.log.empty())
+            doom(c, tx);
+}
+
+void State::Impl::doom_transactions_for(const Event &e, std::uint32_t domid)
+{
+    // Look-ups are made for SET_PERMS alone.
+    const auto gives = [domid](const TxRequest &q) {
+        const Facts facts = q.facts.empty() ? Facts() : parse_facts(q.facts);
+        const DomainFact *f = facts.domain(domid);
+        return f && f->exists;
+    };
+    for (auto &[id, c] : clients)
+        for (auto &[txid, tx] : c.transactions) {
+            const auto at = std::find_if(tx.log.begin(), tx.log.end(), gives);
+            if (at == tx.log.end())
+                continue;
+            Replayed why;
+            why.differs = static_cast<std::size_t>(at - tx.log.begin());
+            why.reply_now = "domain " + std::to_string(domid) + " is gone";
+            ++conflicts;
+            if (sink)
+                tell_conflict(e, c, tx, why);
+            doom(c, tx);
         }
 }
 

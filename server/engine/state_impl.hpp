@@ -22,7 +22,7 @@ struct TxRequest {
     std::string payload;
     std::string facts; // look-ups, as in the event
     std::uint64_t answer = 0;
-    std::optional<Error> refused; // by a limit: it did nothing, and the transaction is doomed
+    std::optional<Error> refused; // by a limit: it did nothing; left out where limits do not count
 };
 
 /// A node that a transaction's events may concern, in order of first access.
@@ -63,7 +63,7 @@ struct Transaction {
     std::size_t log_bytes = 0;
     bool writes = false;        // some request changed something
     Error doom = Error::Einval; // what END answers: Enomem after a refusal by a limit, Eagain when its
-                                // snapshot had to go; Einval: not doomed
+                                // snapshot or its rights had to go; Einval: not doomed
     std::vector<TxAccess> accesses;
     std::map<std::string, std::size_t, std::less<>> access_of; // path -> index in accesses
     Accounts accounts;                                         // difference to what `base` had
@@ -209,6 +209,12 @@ struct State::Impl {
     void tell_conflict(const Event &e, const Client &c, const Transaction &tx, const Replayed &r);
     /// Moves transactions that started before `oldest_seq` onto main as it is, or dooms them.
     void rebase_transactions(const Event &e, std::uint64_t oldest_seq);
+    /// What it did is forgotten, and its END will say EAGAIN.
+    void doom(Client &c, Transaction &tx);
+    /// Dooms what `c` has open: what it may do is about to change, so that what it did could not be done again.
+    void doom_transactions_of(Client &c);
+    /// Dooms transactions that give `domid` permissions: it is no more, the next domain of that number is another.
+    void doom_transactions_for(const Event &e, std::uint32_t domid);
 };
 
 /// Notes in `tx` what executing a request did, for its events.

@@ -255,7 +255,7 @@ void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std
     const std::string_view commit = r.bytes(20);
     tx.base = tx.base_seq == seq ? tree : tree_at(commit);
     const bool lost = tx.base.empty();
-    const std::uint32_t doom = r.u32();
+    const std::uint32_t answer = r.u32();
     const std::uint32_t requests = r.u32();
     for (std::uint32_t i = 0; i < requests; ++i) {
         TxRequest q;
@@ -271,9 +271,9 @@ void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std
         tx.log_bytes += q.payload.size() + q.facts.size() + sizeof(TxRequest);
         tx.log.push_back(std::move(q));
     }
-    if (doom > static_cast<std::uint32_t>(Error::Eperm))
+    if (answer > static_cast<std::uint32_t>(Error::Eperm))
         throw StreamDamaged("checkpoint: a transaction with an unknown error");
-    tx.doom = static_cast<Error>(doom);
+    tx.doom = static_cast<Error>(answer);
     if (lost) {
         // It cannot go on; everything else can.
         tx.base = tx.tree = tree;
@@ -286,8 +286,11 @@ void State::Impl::load_transaction(RecordReader &r, const std::function<Tree(std
     }
     c.log_bytes += tx.log_bytes;
     Replayed again = replay(tx, tx.base, c, false);
-    if (again.differs)
-        throw StreamDamaged("checkpoint: an open transaction answers otherwise than before");
+    if (again.differs) { // should not be; but no transaction is worth the store
+        doom(c, tx);
+        c.transactions.insert_or_assign(tx.id, std::move(tx));
+        return;
+    }
     tx.tree = std::move(again.result.tree);
     tx.writes = again.result.writes;
     tx.accounts = std::move(again.result.accounts);

@@ -63,8 +63,12 @@ struct Call {
     Result<const Node *> node(std::string_view text, std::uint8_t need, bool special = false)
     {
         Result<Path> p = Path::parse(text, who.domid, special);
-        if (!p || path_too_long(*p, asker.quotas))
+        if (!p)
             return fail(Error::Einval);
+        if (path_too_long(*p, asker.quotas)) {
+            effect.refused = Quota::PathMax;
+            return fail(Error::Einval);
+        }
         effect.path = std::move(*p);
         return lookup(tree, effect.path, who, need);
     }

@@ -62,7 +62,8 @@ void State::Impl::transaction_request(Step &s)
     Effect effect;
     Result<void> r = execute_store(s.type(), s.request.payload, who, parse_facts(s.event.facts), tx.tree,
                                    effect, reply_buffer);
-    if (r && who.quotas && !tx.access_of.contains(effect.path.str()) &&
+    const bool looked_at = r || effect.path.str() != "/"; // the path was legal: what is absent counts too
+    if (looked_at && !effect.refused && who.quotas && !tx.access_of.contains(effect.path.str()) &&
         who.quotas->exceeded(Quota::TransactionNodes, tx.accesses.size() + 1)) {
         effect.refused = Quota::TransactionNodes;
         r = fail(Error::Enospc);
@@ -74,12 +75,13 @@ void State::Impl::transaction_request(Step &s)
     if (effect.refused) {
         refused(s.client, *effect.refused, s.out);
         tx.log.back().refused = r.error();
-        tx.doom = Error::Enomem;
+        if (*effect.refused != Quota::PathMax) // such a path is like any illegal one
+            tx.doom = Error::Enomem;
         return s.error(r.error());
     }
     if (r)
         tx.accounts.add(effect.charges);
-    if (effect.path.str() != "/" || r) // the path was legal: the node counts as looked at
+    if (looked_at)
         note_access(tx, effect);
     if (r)
         s.reply(reply_buffer);

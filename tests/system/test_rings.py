@@ -8,48 +8,16 @@ import struct
 import threading
 import time
 
-from lib import git, guest, harness
+from lib import git, harness
 from lib.daemon import wait_for
 from lib.guest import CONNECTION, ERROR, FEATURES, REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD
 from lib.harness import check, equal
-from lib.wire import EVENT, HEADER, XsError, pack
+from lib.toolstack import introduce, introduced, refused, start
+from lib.wire import EVENT, HEADER, pack
 
 LAZY_SCAN = 2.0
 KILLS = 40
 STARTS = 25
-
-
-def start(options=()):
-    """A host whose daemon serves."""
-    host = guest.XenHost()
-    d = host.daemon(options).start()
-    with d.client() as c:
-        c.sync()
-    return host, d
-
-
-def introduce(host, c, domid):
-    """A guest as a toolstack makes it."""
-    g = host.create(domid)
-    home = f"/local/domain/{domid}"
-    c.mkdir(home)
-    c.set_perms(home, [f"n{domid}"])
-    c.write(home + "/name", f"guest-{domid}")
-    c.set_perms(home + "/name", [f"n{domid}"])
-    return g.introduced_by(c)
-
-
-def introduced(c, domid):
-    return c.request(17, b"%d\0" % domid) == b"T\0"
-
-
-def refused(f, *args):
-    """The name of the error, None if there was none."""
-    try:
-        f(*args)
-    except XsError as e:
-        return e.name
-    return None
 
 
 def life():
@@ -634,6 +602,51 @@ def introductions():
     equal(git.fsck(d.repo), "", "the repository is sound")
 
 
+def checkpoint(d):
+    """Which file it is now."""
+    try:
+        return os.stat(os.path.join(d.repo, "xsgit", "checkpoint")).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def open_transactions():
+    """What a guest has open when the server is killed is done again from the checkpoint; whatever it was, and
+    whatever happened to the guest's rights since."""
+    def too_long(host, c, g):
+        equal(refused(g.write, "x" * 2100, "v", 1), "EINVAL", "a path too long, in a transaction")
+
+    def target_dies(host, c, g):
+        equal(g.read("/local/domain/6/name", 1), b"guest-6", "a stub domain looks at its target")
+        host.destroy(6)
+        wait_for(lambda: not introduced(c, 6), "the end of the target")
+
+    def target_comes(host, c, g):
+        equal(refused(g.read, "/local/domain/7/name", 1), "EACCES", "a stub domain without target")
+        c.ok(19, b"5\0007\0")
+
+    for what, before, then, result in (("a path too long", None, too_long, None), ("its target dies", b"6", target_dies, "EAGAIN"),
+                                       ("it gets a target", None, target_comes, "EAGAIN")):
+        host, d = start()
+        c = d.client()
+        g, _, _ = (introduce(host, c, n) for n in (5, 6, 7))
+        if before:
+            c.ok(19, b"5\0" + before + b"\0")
+        g.start()
+        g.write("data/x", "1", 1)
+        then(host, c, g)
+        for n in range(2):  # the second one is younger than all of this
+            was = checkpoint(d)
+            c.write("/tick", str(n))
+            wait_for(lambda: checkpoint(d) not in (None, was), "a checkpoint")
+        d.kill_server()
+        equal((d.client().read("/tick"), g.read("name")), (b"1", b"guest-5"), f"a server killed with an open transaction ({what}): all is there")
+        equal(refused(g.end, 1), result, f"it can be ended ({what})")
+        check("DAMAGED" not in d.log_text(), "no store is set aside", d.log_tail())
+        d.stop()
+        equal(git.fsck(d.repo), "", "the repository is sound")
+
+
 def taken_over():
     """A second start takes the rings over."""
     host, d = start()
@@ -691,4 +704,4 @@ def storm():
 
 
 harness.main(life, pieces, two_guests, bad_guests, zeroed, lazy, back_pressure, expired, exactly_once, after_death,
-             introductions, released_in_traffic, memory, write_rate, taken_over, storm)
+             introductions, released_in_traffic, memory, write_rate, open_transactions, taken_over, storm)

@@ -31,14 +31,15 @@ def library():
 class XenHost:
     """An emulated host with our daemon as its xenstored."""
 
-    def __init__(self, directory=None):
+    def __init__(self, directory=None, xen=None):
         self.dir = directory or harness.temporary("host")
-        self.xen = os.path.join(self.dir, "xen")
+        self.xen = xen or os.path.join(self.dir, "xen")
         os.makedirs(self.xen, exist_ok=True)
         self.lib = library()
         self.handle = self.lib.guest_host(self.xen.encode())
         if not self.handle:
             raise RuntimeError("no emulated host")
+        self.domains = set()  # that were made here and exist
 
     def daemon(self, options=()):
         preload = os.path.join(harness.options.build, "tests", "fakexen", "libfakexen.so")
@@ -46,13 +47,20 @@ class XenHost:
 
     def create(self, domid):
         self._do(self.lib.guest_create(self.handle, domid))
+        self.domains.add(domid)
         return Guest(self, domid)
+
+    def control_domain(self):
+        """Its kernel, whose ring was there before any domain."""
+        with open(os.path.join(self.xen, "proc", "xen", "xsd_port"), encoding="ascii") as f:
+            return Guest(self, 0, port=int(f.read()))
 
     def shutdown(self, domid):
         self._do(self.lib.guest_shutdown(self.handle, domid))
 
     def destroy(self, domid, tell=True):
         self._do(self.lib.guest_destroy(self.handle, domid, tell))
+        self.domains.discard(domid)
 
     def ports_of(self, domid):
         return self.lib.guest_ports_of(self.handle, domid)
@@ -71,13 +79,13 @@ class XenDaemon(Daemon):
 class Guest(Client):
     """The kernel of a domain. `c.introduce(guest)` of a toolstack connects it."""
 
-    def __init__(self, host, domid, timeout=HANG):  # no connection to open
+    def __init__(self, host, domid, timeout=HANG, port=None):  # no connection to open
         self.host, self.domid, self.timeout = host, domid, timeout
         self.events, self.next_req, self.buffer = collections.deque(), 1, bytearray()
         self.lib = host.lib
         self.page = self.lib.guest_page(host.handle, domid)
         self.bytes = (ctypes.c_ubyte * 4096).from_address(self.page)
-        self.port = self.lib.guest_port(host.handle, domid)
+        self.port = port or self.lib.guest_port(host.handle, domid)
         self.lazy = False  # does not notify
         self.late_rings = 0
 

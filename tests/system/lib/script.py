@@ -13,15 +13,33 @@
     A ?                        nothing is asked: events that came to A since
     A close                    closes the connection
     peer: why                  the other daemon is known to differ in this case
+    peer on rings: why         it does when the client is on a ring
+    not for the peer: why      the case would do it harm
+
+Cases about domains need an emulated host:
+
+    host create 5              a domain comes to be; nobody has told the daemon
+    host guest 5               the same, with its home directory, and introduced
+    d5 READ name|              a request of domain 5 on its ring
+    A INTRODUCE 5|1|$5|        $5: the event channel that domain 5 has made
+    host shutdown 5            it shuts down, or
+    host destroy 5             ends; the daemon has noticed when the next step comes
 
 In payloads: \\xNN a byte, \\| and \\\\ and \\s (blank) as themselves, {300*ab} repetition, <g> in an expected
 payload a decimal number (the same name is the same number again, another name another number).
-Every case starts without the node /t, and none but the listed messages may come."""
+Every case starts without the node /t, and none but the listed messages may come. Where a case names no domain, the
+domains 1 to 9 exist (and are not introduced); where it does, none exists but those that it makes."""
 import re
 
+from . import toolstack
+from .daemon import wait_for
 from .wire import EVENT, ERROR, NAMES, Client, XsError, pack
 
 SYNC = 0xfffffff1  # req_id of the request that marks the end of what a step causes
+
+HOST_WORDS = ("create", "guest", "shutdown", "destroy")
+WORDS = (*NAMES, "?", "close")
+PEER_DOMAINS = range(1, 10)  # exist where no case is about domains
 
 
 class Case:
@@ -29,7 +47,21 @@ class Case:
         self.title = title
         self.where = where
         self.steps = []  # (connection, tx, request or word, payload, [expected])
-        self.peer = None
+        self.peer = self.peer_on_rings = self.not_for_peer = None
+
+    def connections(self):
+        """Names of local clients."""
+        return sorted({s[0] for s in self.steps if s[0] != "host" and not is_guest(s[0])})
+
+    def needs_host(self):
+        return any(s[0] == "host" for s in self.steps)
+
+    def closes(self, name):
+        return any(s[0] == name and s[2] == "close" for s in self.steps)
+
+
+def is_guest(name):
+    return re.fullmatch(r"d\d+", name)
 
 
 def decode(text):
@@ -60,11 +92,16 @@ def parse(text, name=""):
             cases.append(Case(line[3:].strip(), where))
         elif line.startswith("peer:"):
             cases[-1].peer = line[5:].strip()
+        elif line.startswith("not for the peer:"):
+            cases[-1].not_for_peer = line[len("not for the peer:"):].strip()
+        elif line.startswith("peer on rings:"):
+            cases[-1].peer_on_rings = line[len("peer on rings:"):].strip()
         elif line.startswith(" "):
             cases[-1].steps[-1][4].append(line.strip())
         else:
             m = re.fullmatch(r"(\w+?)(?:@(\d+))? +(#\d+|\w+|\?)(?: +(.*))?", line.rstrip())
-            if not m or (m[3][0] != "#" and m[3] not in NAMES and m[3] not in ("?", "close")):
+            words = HOST_WORDS if m and m[1] == "host" else WORDS
+            if not m or (m[3][0] != "#" and m[3] not in words):
                 raise ValueError(f"{where}: cannot read {line!r}")
             cases[-1].steps.append((m[1], int(m[2] or 0), m[3], decode(m[4] or ""), []))
     return cases
@@ -90,17 +127,82 @@ class Mismatch(Exception):
     pass
 
 
+OTHER_DOMAIN = 99
+
+
 class Player:
-    def __init__(self, socket_path, peer=None):
+    """Plays one case. With `host`, domains can be had; `on_ring` is the name of the connection that goes through the
+    ring of the control domain's kernel, while others use the socket."""
+
+    def __init__(self, socket_path, peer=None, host=None, on_ring=None):
         self.path = socket_path
         self.peer = peer
+        self.host = host
+        self.on_ring = on_ring
+        self.ids_before = 0  # transactions that the ring has had: the C daemon goes on counting after INTRODUCE
         self.connections = {}
         self.variables = {}
 
     def connection(self, name):
         if name not in self.connections:
-            self.connections[name] = Client(self.path)
+            self.connections[name] = self.host.control_domain() if name == self.on_ring else Client(self.path)
         return self.connections[name]
+
+    # -- domains --------------------------------------------------------------------------------------
+
+    def prepare_domains(self, case):
+        """Those that a case starts with."""
+        wanted = () if case.needs_host() else PEER_DOMAINS
+        for domid in sorted(self.host.domains - set(wanted)):
+            self.destroy(domid)
+        for domid in sorted(set(wanted) - self.host.domains):
+            self.host.create(domid)
+        if self.on_ring:
+            with Client(self.path) as c:  # a connection without a past
+                ring = self.host.control_domain().introduced_by(c)
+            if self.peer:
+                self.ids_before = ring.start()
+                ring.end(self.ids_before, False)
+
+    def destroy(self, domid):
+        with Client(self.path) as c:
+            c.watch("@releaseDomain", "player")
+            c.sync()
+            c.take_events()
+            if not toolstack.introduced(c, domid):  # nobody hears of its end, but of another one after it
+                self.host.destroy(domid)
+                domid = OTHER_DOMAIN
+                toolstack.introduce(self.host, c, domid)
+            self.host.destroy(domid)
+            wait_for(lambda: c.sync(), f"the end of domain {domid}")
+            if c.exists("/local/domain/%d" % domid):  # the C daemon, when its nodes were made before it knew the domain
+                c.rm("/local/domain/%d" % domid)
+
+    def on_host(self, what, domid):
+        with Client(self.path) as c:
+            if what == "create":
+                self.connections[f"d{domid}"] = self.host.create(domid)
+            elif what == "guest":
+                self.connections[f"d{domid}"] = toolstack.introduce(self.host, c, domid)
+            elif what == "destroy":
+                self.connections.pop(f"d{domid}", None)
+                self.destroy(domid)
+            else:
+                c.watch("@releaseDomain", "player")
+                c.sync()
+                c.take_events()
+                self.host.shutdown(domid)
+                wait_for(lambda: c.sync(), f"the shutdown of domain {domid}")
+
+    def introduced(self, domid):
+        with Client(self.path) as c:
+            return toolstack.introduced(c, domid)
+
+    def ports_in(self, payload):
+        """$5 stands for the port of domain 5."""
+        return re.sub(rb"\$(\d+)", lambda m: b"%d" % self.connections[f"d{int(m[1])}"].port, payload)
+
+    # -- messages -------------------------------------------------------------------------------------
 
     def matches(self, expected, message):
         if expected.startswith("!"):
@@ -126,15 +228,19 @@ class Player:
         return len(set(self.variables.values())) == len(self.variables)
 
     def step(self, name, tx, what, payload, expected):
+        if name == "host":
+            return self.on_host(what, int(payload))
         if what == "close":
             self.connections.pop(name).close()
             return
         c = self.connection(name)
+        before = self.ids_before if name == self.on_ring else 0
+        tx += before if tx else 0
         data = b""
         kind = None
         if what != "?":
             kind = int(what[1:]) if what[0] == "#" else NAMES[what]
-            data = pack(kind, payload, tx, 7)
+            data = pack(kind, self.ports_in(payload) if self.host else payload, tx, 7)
         c.send_bytes(data + pack(NAMES["GET_DOMAIN_PATH"], b"0\0", 0, SYNC))
         got = []
         while True:
@@ -143,6 +249,8 @@ class Player:
                 break
             if m.type != EVENT and (m.req != 7 or m.tx != tx or m.type not in (kind, ERROR)):
                 raise Mismatch(f"the reply's header is wrong: {m}")
+            if before and m.type == NAMES["TRANSACTION_START"]:
+                m = m._replace(payload=b"%d\0" % (int(m.payload[:-1]) - before))
             got.append(m)
         if len(got) != len(expected) or not all(self.matches(e, m) for e, m in zip(expected, got)):
             raise Mismatch("got " + (" ".join(f"[{show_message(m)}]" for m in got) or "nothing") + ", expected "
@@ -150,6 +258,8 @@ class Player:
 
     def play(self, case):
         """Raises Mismatch with what differs."""
+        if self.host:
+            self.prepare_domains(case)
         with Client(self.path) as c:
             for node in ("/t", "/local/domain/0/t"):
                 try:
@@ -164,6 +274,8 @@ class Player:
                 except Mismatch as e:
                     raise Mismatch(f"step {number} ({name}{f'@{tx}' if tx else ''} {what} {show(payload)[:80]}): {e}") from None
             for name in self.connections:
+                if is_guest(name) and not self.introduced(int(name[1:])):
+                    continue
                 try:
                     self.step(name, 0, "?", b"", [])
                 except Mismatch as e:
