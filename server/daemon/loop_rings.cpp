@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fmt/core.h>
+#include <map>
 #include <stdexcept>
 #include <unistd.h>
 
@@ -167,19 +168,17 @@ void Loop::detach(Connection &c)
 void Loop::resume_rings(const std::vector<std::uint32_t> &slots, const std::vector<State::Connection> &known)
 {
     RingHost *const host = p_.hypervisor.rings();
-    std::vector<std::uint32_t> unclaimed = slots;
+    // By domid and connection; 0: reserved for the domain, by an introduction.
+    std::multimap<std::pair<std::uint32_t, std::uint64_t>, std::uint32_t> unclaimed;
+    for (const std::uint32_t index : slots)
+        unclaimed.emplace(std::pair(p_.slots.memory(index).domid, p_.slots.memory(index).conn), index);
     const auto claim = [&](const State::Connection &c) -> std::optional<std::uint32_t> {
-        for (const bool reserved : {false, true})
-            for (std::uint32_t &index : unclaimed) {
-                const SlotMemory &m = p_.slots.memory(index);
-                if (m.domid != c.domid || m.conn != (reserved ? 0 : c.id))
-                    continue;
-                const std::uint32_t found = index;
-                index = unclaimed.back();
-                unclaimed.pop_back();
-                return found;
-            }
-        return std::nullopt;
+        auto it = unclaimed.find({c.domid, c.id});
+        if (it == unclaimed.end())
+            it = unclaimed.find({c.domid, 0});
+        if (it == unclaimed.end())
+            return std::nullopt;
+        return unclaimed.extract(it).mapped();
     };
     if (host) {
         const auto present = host->domains();
@@ -189,10 +188,12 @@ void Loop::resume_rings(const std::vector<std::uint32_t> &slots, const std::vect
             if (!c.ring)
                 continue;
             const auto slot = claim(c);
-            const auto d = std::find_if(present->begin(), present->end(),
-                                        [&](const PresentDomain &p) { return p.domid == c.domid; });
+            const auto d =
+                std::lower_bound(present->begin(), present->end(), c.domid,
+                                 [](const PresentDomain &p, std::uint32_t n) { return p.domid < n; });
             // Gone, or another one by now: the first survey tells the state.
-            const bool there = d != present->end() && !d->dying && may_be_same(d->unique_id, c.unique_id);
+            const bool there = d != present->end() && d->domid == c.domid && !d->dying &&
+                               may_be_same(d->unique_id, c.unique_id);
             const bool certain = there && (c.domid == 0 || (d->unique_id != 0 && c.unique_id != 0));
             if (slot && (!there || !resume_ring(slot, c, certain)))
                 p_.slots.release(*slot);
@@ -200,7 +201,7 @@ void Loop::resume_rings(const std::vector<std::uint32_t> &slots, const std::vect
                 resume_ring(std::nullopt, c, certain);
         }
     }
-    for (const std::uint32_t index : unclaimed)
+    for (const auto &[key, index] : unclaimed)
         p_.slots.release(index);
     if (!host)
         return;

@@ -3,13 +3,6 @@
 
 namespace xsgit::git {
 
-namespace {
-
-/// libgit2 keeps objects it has parsed; packs are mapped anyway, so little of that is worth its memory.
-constexpr ssize_t kObjectCache = 16 << 20;
-
-} // namespace
-
 Library::Library()
 {
     if (git_libgit2_init() < 0)
@@ -19,7 +12,8 @@ Library::Library()
         git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
     // Our own packs are checked where they are read back (tree_loader), and by fsck.
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
-    git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, kObjectCache);
+    // Packs are mapped, and we keep what we have loaded: keeping parsed objects, too, costs more than it saves.
+    git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
     // Refs are set to commits that we have just written. Looking each one up would map every pack, and libgit2 never
     // lets go of one: long after it is unlinked it would take its room on the tmpfs.
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_OBJECT_CREATION, 0);
