@@ -1,15 +1,29 @@
 // SPDX-License-Identifier: MIT
 #include "server/engine/watch_index.hpp"
 
-#include <algorithm>
 #include <cassert>
+#include <set>
+#include <utility>
 
 namespace xsgit::server {
+
+namespace {
+
+using Name = std::pair<std::uint64_t, std::string_view>; // of a watch among those on its path
+
+struct ByName {
+    using is_transparent = void;
+    static Name name(const Watch *w) noexcept { return {w->conn, w->token}; }
+    static Name name(const Name &n) noexcept { return n; }
+    bool operator()(const auto &a, const auto &b) const noexcept { return name(a) < name(b); }
+};
+
+} // namespace
 
 struct WatchIndex::Entry {
     Entry *parent = nullptr;
     std::string name;
-    std::vector<const Watch *> watches;
+    std::set<const Watch *, ByName> watches;
     std::map<std::string, std::unique_ptr<Entry>, std::less<>> children;
 };
 
@@ -52,11 +66,20 @@ void WatchIndex::add(const Watch *w)
     else
         for (const std::string_view c : w->path.components())
             step(c);
-    e->watches.push_back(w);
+    e->watches.insert(w);
     ++size_;
 }
 
-WatchIndex::Entry *WatchIndex::find(const Path &path) const
+const Watch *WatchIndex::find(const Path &path, std::uint64_t conn, std::string_view token) const
+{
+    const Entry *e = entry_at(path);
+    if (!e)
+        return nullptr;
+    const auto it = e->watches.find(Name(conn, token));
+    return it == e->watches.end() ? nullptr : *it;
+}
+
+WatchIndex::Entry *WatchIndex::entry_at(const Path &path) const
 {
     Entry *e = path.is_special() ? special_.get() : root_.get();
     const auto step = [&](std::string_view name) {
@@ -77,11 +100,10 @@ WatchIndex::Entry *WatchIndex::find(const Path &path) const
 
 void WatchIndex::remove(const Watch *w)
 {
-    Entry *e = find(w->path);
+    Entry *e = entry_at(w->path);
     assert(e);
-    const auto it = std::find(e->watches.begin(), e->watches.end(), w);
-    assert(it != e->watches.end());
-    e->watches.erase(it);
+    [[maybe_unused]] const std::size_t removed = e->watches.erase(w);
+    assert(removed == 1);
     --size_;
     while (e->parent && e->watches.empty() && e->children.empty()) {
         Entry *up = e->parent;
@@ -93,7 +115,7 @@ void WatchIndex::remove(const Watch *w)
 void WatchIndex::match(const Path &path, bool exact, std::vector<const Watch *> &out) const
 {
     if (exact || path.is_special()) {
-        if (const Entry *e = find(path))
+        if (const Entry *e = entry_at(path))
             out.insert(out.end(), e->watches.begin(), e->watches.end());
         return;
     }
@@ -117,7 +139,7 @@ void WatchIndex::match(const Path &path, bool exact, std::vector<const Watch *> 
 void WatchIndex::below(const Path &path, const Node &top, bool children_first,
                        const std::function<void(const Path &, const Node &)> &f) const
 {
-    const Entry *start = find(path);
+    const Entry *start = entry_at(path);
     if (!start)
         return;
     struct Level {

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace xsgit::server {
@@ -33,9 +34,11 @@ public:
     WatchIndex(WatchIndex &&) noexcept;
     WatchIndex &operator=(WatchIndex &&) noexcept;
 
-    /// `w` must stay where it is until removed.
+    /// `w` must stay where it is until removed; no other of its connection has its path and token.
     void add(const Watch *w);
     void remove(const Watch *w);
+    /// The watch of `conn` on exactly `path` with that token; null: none. O(depth + log(watches there)).
+    const Watch *find(const Path &path, std::uint64_t conn, std::string_view token) const;
     std::size_t size() const noexcept { return size_; }
 
     /// Appends the watches on `path` itself and, unless `exact`, those above it that reach
@@ -50,7 +53,7 @@ public:
 
 private:
     struct Entry;
-    Entry *find(const Path &path) const;
+    Entry *entry_at(const Path &path) const;
     std::unique_ptr<Entry> root_, special_;
     std::size_t size_ = 0;
 };

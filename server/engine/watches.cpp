@@ -39,11 +39,8 @@ Result<void> State::Impl::add_watch(Step &s)
     Result<Path> path = watch_path(args[0], s.client);
     if (!path || path_too_long(*path, who.quotas))
         return fail(Error::Einval);
-    matched.clear();
-    watches.match(*path, true, matched);
-    for (const Watch *other : matched)
-        if (other->conn == s.client.id && other->token == args[1])
-            return fail(Error::Eexist);
+    if (watches.find(*path, s.client.id, args[1]))
+        return fail(Error::Eexist);
     if (s.client.watches.size() >= kWatchesPerConnection)
         return fail(Error::Enospc);
     const std::size_t bytes = args[0].size() + args[1].size() + 2;
@@ -79,16 +76,13 @@ Result<void> State::Impl::remove_watch(Step &s)
     const Result<Path> path = watch_path(args[0], s.client);
     if (!path)
         return fail(path.error());
-    matched.clear();
-    watches.match(*path, true, matched);
-    for (const Watch *w : matched)
-        if (w->conn == s.client.id && w->token == args[1]) {
-            watches.remove(w);
-            s.client.watch_bytes -= w->given.size() + w->token.size() + 2;
-            s.client.watches.erase(w->order);
-            return {};
-        }
-    return fail(Error::Enoent);
+    const Watch *const w = watches.find(*path, s.client.id, args[1]);
+    if (!w)
+        return fail(Error::Enoent);
+    watches.remove(w);
+    s.client.watch_bytes -= w->given.size() + w->token.size() + 2;
+    s.client.watches.erase(w->order);
+    return {};
 }
 
 void State::Impl::drop_watches(Client &c)

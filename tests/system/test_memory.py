@@ -16,6 +16,7 @@ from lib.wire import HEADER, NAMES, Closed, XsError, pack
 
 MIB = 1 << 20
 SECONDS = 18  # of attack
+STALL = 5  # seconds, on any machine
 REPOSITORY = 32 * MIB
 
 # The limits, as xsgit/base/limits.hpp and the quotas say.
@@ -53,15 +54,17 @@ class Workers:
 
     def __init__(self):
         self.quit = threading.Event()
-        self.calls, self.broken, self.threads = {}, [], []
+        self.calls, self.times, self.broken, self.threads = {}, {}, [], []
 
     def run(self, name, f, *args):
-        self.calls[name] = 0
+        self.calls[name], self.times[name] = 0, []
 
         def loop():
             try:
                 while not self.quit.is_set():
+                    begin = time.monotonic()
                     f(*args, self.calls[name])
+                    self.times[name].append(time.monotonic() - begin)
                     self.calls[name] += 1
             except Exception as e:
                 self.broken.append(f"{name}: {type(e).__name__}: {e}")
@@ -240,6 +243,13 @@ def worst():
         harness.note(f"at rest {at_rest >> 20} MiB; at most {most['all'] >> 20} MiB: {most['memory'] >> 20} of memory, "
                      f"{most['repository'] >> 20} of repository; bound {limit >> 20} MiB")
         harness.note(f"rounds {attack.calls}; others {answered}")
+        slowest = 0
+        for name, times in others.times.items():
+            times.sort()
+            slowest = max(slowest, times[-1])
+            harness.note(f"{name}, a write and a read: p50 {1e3 * times[len(times) // 2]:.1f} ms, "
+                         f"p99 {1e3 * times[len(times) * 99 // 100]:.1f}, most {1e3 * times[-1]:.0f}")
+        check(slowest < STALL, f"nobody else is stalled: {slowest:.2f} s at most")
         check(most["all"] < limit, "what a guest and a local process can make the daemon hold is bounded", most)
         check(most["repository"] <= REPOSITORY * 5 // 4, "so is the repository", most)
         equal(attack.broken, [], "all that was refused was refused by limits")
