@@ -44,6 +44,8 @@ public:
     std::int64_t behind_since_us() const noexcept { return behind_since_.load(std::memory_order_relaxed); }
     /// Monotonic time of the event that is folded now, within 64 events; 0: none waits.
     std::int64_t folding_us() const noexcept { return folding_.load(std::memory_order_relaxed); }
+    /// History cannot be written: the file system is full, or broken.
+    bool stuck() const noexcept { return room_reported_.load(std::memory_order_relaxed); }
     /// Set when the current epoch is full; the server answers with an Epoch event and clears it.
     std::atomic<bool> epoch_wanted{false};
 
@@ -85,7 +87,8 @@ private:
     std::unique_ptr<Epochs> epochs_;
     Journal::Position at_;
     Tips published_;
-    bool hash_reported_ = false, room_reported_ = false;
+    bool hash_reported_ = false;
+    std::atomic<bool> room_reported_{false};
     std::int64_t last_publish_us_ = 0, last_checkpoint_us_ = 0;
     Journal::Position checkpoint_at_, checkpoint_old_at_;
     // Epochs of the two checkpoints on disk; they name commits of the epoch before.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/store.hpp"
 
+#include "server/engine/wire.hpp"
 #include "server/store/committer.hpp"
 #include "server/store/maintenance.hpp"
 #include "server/store/recovery.hpp"
@@ -48,20 +49,27 @@ std::uint64_t journal_capacity(std::uint64_t budget)
     return std::clamp(budget / 8, kJournalLeast, kJournalMost) & ~std::uint64_t{4095};
 }
 
-/// Whether the request may add to history: those wait when history is far behind.
-bool may_write(const Event &e)
+/// What a request makes of work for history: commits; or only state, which checkpoints hold; or nothing to speak of.
+enum class Burden { None, State, Commit };
+
+Burden burden_of(const Event &e)
 {
-    if (e.kind != EventKind::Request || e.wire.size() < 4)
-        return false;
-    switch (static_cast<std::uint8_t>(e.wire[0])) {
-    case 7:
-    case 11:
-    case 12:
-    case 13:
-    case 14: // TRANSACTION_END WRITE MKDIR RM SET_PERMS
-        return true;
+    if (e.kind != EventKind::Request || e.wire.size() < kHeaderSize)
+        return Burden::None;
+    switch (static_cast<MsgType>(read_header(e.wire.data()).type)) {
+    case MsgType::Write:
+    case MsgType::Mkdir:
+    case MsgType::Rm:
+    case MsgType::SetPerms:
+    case MsgType::TransactionEnd:
+        return Burden::Commit;
+    case MsgType::Watch:
+    case MsgType::Unwatch:
+    case MsgType::ResetWatches:
+    case MsgType::TransactionStart:
+        return Burden::State;
     default:
-        return false;
+        return Burden::None;
     }
 }
 
@@ -96,7 +104,7 @@ struct Store::Impl {
     void open_packs();
     void become_new(StoreKind kind);
     bool run(Event &e, Outputs &out);
-    bool must_wait() const;
+    bool must_wait(Burden b) const;
 };
 
 /// A new store: repository, journal, format last, so that a start that dies in between leaves
@@ -310,13 +318,15 @@ void Store::start(SentUpTo sent_up_to)
 }
 
 /// Whether history is too far behind for more of it. Half of the journal is for what does not make it longer: while
-/// it cannot be written, readers are served and clients come and go for a good while yet.
-bool Store::Impl::must_wait() const
+/// it cannot be written, readers and watchers are served, and clients come and go, for a good while yet.
+bool Store::Impl::must_wait(Burden b) const
 {
-    if (journal->bytes_used() > journal->capacity() / 2)
+    if (b == Burden::None)
+        return false;
+    if (committer && !committer->stuck() && age_us(committer->folding_us()) > kSlowWriters)
         return true;
-    return committer && (age_us(committer->folding_us()) > kSlowWriters ||
-                         age_us(committer->behind_since_us()) > kStopWriters);
+    return b == Burden::Commit && (journal->bytes_used() > journal->capacity() / 2 ||
+                                   (committer && age_us(committer->behind_since_us()) > kStopWriters));
 }
 
 bool Store::execute(Event &e, Outputs &out)
@@ -328,7 +338,7 @@ bool Store::execute(Event &e, Outputs &out)
         if (s.run(epoch, out))
             s.committer->epoch_wanted = false;
     }
-    if (may_write(e) && s.must_wait()) {
+    if (s.must_wait(burden_of(e))) {
         ++s.held_back;
         return false;
     }
