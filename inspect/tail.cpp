@@ -12,6 +12,9 @@ namespace xsgit::inspect {
 
 namespace {
 
+/// Nobody here sends anything.
+server::OutputName all_sent(std::uint64_t) { return {~std::uint64_t{0}, 0}; }
+
 constexpr int kTries = 3; // a live daemon frees its journal while we read
 
 /// Thrown out of the fold, through code that catches only runtime errors.
@@ -87,7 +90,7 @@ std::optional<Tips> read_tail(Repository &repo, const Report &report)
                 const auto complain = [&](const std::string &text) {
                     trouble += (trouble.empty() ? "" : "; ") + text;
                 };
-                if (!server::recover(paths, repo, *journal, &sink, begin, complain))
+                if (!server::recover(paths, repo, *journal, &sink, begin, complain, all_sent))
                     continue;
             } catch (const Enough &) {
             }
@@ -114,9 +117,10 @@ std::string describe_state(const Repository &repo)
         trouble.clear();
         try {
             const auto journal = Journal::open(paths.journal, true);
-            const auto r = server::recover(paths, repo, *journal, nullptr, {}, [&](const std::string &text) {
+            const auto complain = [&](const std::string &text) {
                 trouble += (trouble.empty() ? "" : "; ") + text;
-            });
+            };
+            const auto r = server::recover(paths, repo, *journal, nullptr, {}, complain, all_sent);
             if (r)
                 return r->state.describe();
         } catch (const std::runtime_error &e) {

@@ -24,7 +24,7 @@ public:
     virtual std::uint64_t event_number() const = 0;
     virtual Needs needs(const Event &e) const = 0;
     virtual std::vector<UnsentOutput> take_unsent() = 0;
-    virtual void start(Store::SentUpTo sent_up_to) = 0;
+    virtual void start(SentUpTo sent_up_to) = 0;
     virtual bool execute(Event &e, Outputs &out) = 0;
     virtual std::int64_t lag_us() const = 0;
     /// Whether git shows everything up to event `number`; if not, it soon will.

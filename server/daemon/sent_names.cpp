@@ -53,4 +53,18 @@ OutputName SentNames::sent_up_to(std::uint64_t conn) const
                           : OutputName{first >> 16, static_cast<std::uint32_t>(first & kIndexMax)};
 }
 
+SentUpTo sent_before(SlotFile &slots)
+{
+    std::unordered_map<std::uint64_t, OutputName> first;
+    for (const std::uint32_t index : slots.used()) {
+        const SlotMemory &m = slots.memory(index);
+        const OutputRecord &r = m.out[m.output_active & 1];
+        first[m.conn] = {r.last_event, r.last_index + 1};
+    }
+    return [first = std::move(first)](std::uint64_t conn) {
+        const auto it = first.find(conn);
+        return it == first.end() ? OutputName() : it->second;
+    };
+}
+
 } // namespace xsgit::server

@@ -2,6 +2,7 @@
 // Tells the committer thread, while the loop runs, which outputs need not be made again after a crash.
 #pragma once
 
+#include "server/daemon/slot_file.hpp"
 #include "server/daemon/slot_format.hpp"
 #include "server/store/store.hpp"
 
@@ -37,5 +38,8 @@ private:
     mutable std::mutex mutex_; // of slot_of_: taken by the loop only when a client comes or goes
     std::unordered_map<std::uint64_t, std::uint32_t> slot_of_;
 };
+
+/// What an earlier process has put into slots: a copy, as they are now. Of connections without a slot: nothing.
+SentUpTo sent_before(SlotFile &slots);
 
 } // namespace xsgit::server

@@ -167,12 +167,12 @@ int serve(const Birth &b)
     if (!writer)
         return kExitSuperseded;
     SentNames names;
-    const std::unique_ptr<Store> store =
-        Store::open({b.options.repo, boot_id(), b.options.repo_size},
-                    [&](const std::string &line) { b.log->warning("store", line); });
     const std::unique_ptr<SlotFile> slots = SlotFile::open(b.options.slots_path());
     if (!slots)
         throw std::runtime_error(b.options.slots_path() + " is of another version");
+    const std::unique_ptr<Store> store =
+        Store::open({b.options.repo, boot_id(), b.options.repo_size, sent_before(*slots)},
+                    [&](const std::string &line) { b.log->warning("store", line); });
     StoreFold fold(*store);
     const std::unique_ptr<Hypervisor> hypervisor = reach_hypervisor(b);
     Trace trace;

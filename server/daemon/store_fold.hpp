@@ -23,7 +23,7 @@ public:
     std::uint64_t event_number() const override { return store_.state().event_number(); }
     Needs needs(const Event &e) const override { return store_.state().needs(e); }
     std::vector<UnsentOutput> take_unsent() override { return store_.take_unsent(); }
-    void start(Store::SentUpTo sent_up_to) override { store_.start(std::move(sent_up_to)); }
+    void start(SentUpTo sent_up_to) override { store_.start(std::move(sent_up_to)); }
     bool execute(Event &e, Outputs &out) override { return store_.execute(e, out); }
     std::int64_t lag_us() const override { return store_.lag_us(); }
     bool published(std::uint64_t number) override { return store_.published(number); }

@@ -31,11 +31,17 @@ public:
         if (!done())
             walk(Path(), *tree_.root());
         std::sort(out_.owned.begin(), out_.owned.end());
+        // What was found in a usual place may lie below what was found later.
+        std::vector<Path> tops;
+        for (Path &p : out_.owned)
+            if (std::none_of(tops.begin(), tops.end(), [&](const Path &top) { return top.contains(p); }))
+                tops.push_back(std::move(p));
+        out_.owned = std::move(tops);
         std::sort(out_.named.begin(), out_.named.end());
     }
 
 private:
-    bool done() const { return left_.nodes <= 0 && left_.named <= 0; }
+    bool done() const { return exact_ && left_.nodes <= 0 && left_.named <= 0; }
 
     /// Where libxl and others keep what belongs to a domain.
     std::vector<Path> usual_places() const
@@ -60,6 +66,10 @@ private:
         // Root and hidden nodes cannot go: they fall to the control domain.
         const bool stays = path.is_root() || path.is_special();
         if (perms.owner() == domid_ && !stays) {
+            // What lies below and was found before would be counted twice: then all is searched.
+            if (std::any_of(searched_.begin(), searched_.end(),
+                            [&](const Path &p) { return path.contains(p); }))
+                exact_ = false;
             each_node(n, [this](const Node &gone) { found(gone); });
             out_.owned.push_back(path);
             return false;
@@ -112,6 +122,7 @@ private:
     const Tree &tree_;
     const std::uint16_t domid_;
     Account left_; // not found yet
+    bool exact_ = true;
     Estate &out_;
     std::vector<Path> searched_;
 };

@@ -108,6 +108,7 @@ void State::Impl::doom(Client &c, Transaction &tx)
 {
     c.log_bytes -= tx.log_bytes;
     Transaction fresh;
+    fresh.tally = std::move(tx.tally);
     fresh.id = tx.id;
     fresh.base = fresh.tree = tree;
     fresh.base_seq = seq;

@@ -60,6 +60,7 @@ void State::Impl::transaction_request(Step &s)
     Asker who = asker(s.client, &tx);
     who.memory += static_cast<std::int64_t>(cost);
     Effect effect;
+    const Tree as_it_was = tx.tree;
     Result<void> r = execute_store(s.type(), s.request.payload, who, parse_facts(s.event.facts), tx.tree,
                                    effect, reply_buffer);
     const bool looked_at = r || effect.path.str() != "/"; // the path was legal: what is absent counts too
@@ -73,6 +74,7 @@ void State::Impl::transaction_request(Step &s)
     tx.log.push_back(TxRequest{s.type(), std::string(s.request.payload), std::string(s.event.facts),
                                answer_hash(r, reply_buffer, effect), std::nullopt});
     if (effect.refused) {
+        tx.tree = as_it_was; // a limit on what it looks at is found to be reached when it is done
         refused(s.client, *effect.refused, s.out);
         tx.log.back().refused = r.error();
         if (*effect.refused != Quota::PathMax) // such a path is like any illegal one

@@ -26,19 +26,27 @@ Oid to_oid(std::string_view bytes)
 void UnsentOutputs::add(UnsentOutput o)
 {
     Queue &q = queues_[o.conn];
-    const std::size_t size = o.bytes.size() + sizeof o;
-    if (o.event && q.bytes + size > kOutputDropEvents)
-        return;
-    q.bytes += size;
-    bytes_ += size;
+    q.bytes += o.bytes.size();
+    bytes_ += o.bytes.size();
     q.items.push_back(std::move(o));
 }
 
-void UnsentOutputs::add(std::uint64_t number, const Outputs &out)
+void UnsentOutputs::add(std::uint64_t number, const Outputs &out, const SentUpTo &sent)
 {
+    constexpr std::size_t kMost = 2 * kOutputDropEvents; // the loop's limit, and what lies on the way
     std::uint32_t index = 0;
-    for (const Output &o : out.items())
-        add(UnsentOutput{o.conn, {number, index++}, o.event, std::string(out.bytes(o))});
+    for (const Output &o : out.items()) {
+        const OutputName name{number, index++};
+        const std::string_view bytes = out.bytes(o);
+        Queue &q = queues_[o.conn];
+        if (o.event && q.bytes + bytes.size() > kMost)
+            trim(q, sent(o.conn));
+        if (o.event && q.bytes + bytes.size() > kMost)
+            continue;
+        q.bytes += bytes.size();
+        bytes_ += bytes.size();
+        q.items.push_back(UnsentOutput{o.conn, name, o.event, std::string(bytes)});
+    }
 }
 
 void UnsentOutputs::forget(std::uint64_t conn)
@@ -50,18 +58,21 @@ void UnsentOutputs::forget(std::uint64_t conn)
     queues_.erase(it);
 }
 
-void UnsentOutputs::trim(const Store::SentUpTo &sent)
+void UnsentOutputs::trim(Queue &q, const OutputName &first)
+{
+    while (!q.items.empty() && q.items.front().name < first) {
+        const std::size_t size = q.items.front().bytes.size();
+        q.bytes -= size;
+        bytes_ -= size;
+        q.items.pop_front();
+    }
+}
+
+void UnsentOutputs::trim(const SentUpTo &sent)
 {
     for (auto it = queues_.begin(); it != queues_.end();) {
-        Queue &q = it->second;
-        const OutputName first = sent(it->first);
-        while (!q.items.empty() && q.items.front().name < first) {
-            const std::size_t size = q.items.front().bytes.size() + sizeof(UnsentOutput);
-            q.bytes -= size;
-            bytes_ -= size;
-            q.items.pop_front();
-        }
-        it = q.items.empty() ? queues_.erase(it) : std::next(it);
+        trim(it->second, sent(it->first));
+        it = it->second.items.empty() ? queues_.erase(it) : std::next(it);
     }
 }
 

@@ -20,13 +20,14 @@ namespace xsgit::server {
 /// checkpoint; recovery for the loop.
 class UnsentOutputs {
 public:
-    /// Adds the outputs of event `number`. Above kOutputDropEvents bytes of a connection its watch
-    /// events are dropped, as the loop does.
-    void add(std::uint64_t number, const Outputs &out);
+    /// Adds the outputs of event `number`. Of a connection with more than twice kOutputDropEvents bytes of them those
+    /// are dropped that `sent` says are gone; if that is not enough, its watch events: the loop has dropped them long
+    /// since.
+    void add(std::uint64_t number, const Outputs &out, const SentUpTo &sent);
     void add(UnsentOutput o);
     void forget(std::uint64_t conn);
     /// Drops what `sent` says is gone.
-    void trim(const Store::SentUpTo &sent);
+    void trim(const SentUpTo &sent);
     void save(StreamWriter &w) const;
     /// Everything, oldest event first within a connection; empties this.
     std::vector<UnsentOutput> take();
@@ -35,8 +36,9 @@ public:
 private:
     struct Queue {
         std::deque<UnsentOutput> items;
-        std::size_t bytes = 0;
+        std::size_t bytes = 0; // of the messages
     };
+    void trim(Queue &q, const OutputName &first);
     std::map<std::uint64_t, Queue> queues_;
     std::size_t bytes_ = 0;
 };

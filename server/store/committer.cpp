@@ -20,6 +20,7 @@ constexpr std::int64_t kFoldSlice = 5'000;           // us between looks at the 
 constexpr std::int64_t kCheckpointEvery = 1'000'000; // us
 constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal; a quarter of a small one
 constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory, and packs that merge well
+constexpr std::size_t kPackShare = 16;               // of the repository's limit, at most
 constexpr std::size_t kLookBack = 100'000;           // commits of one publication, at most
 constexpr int kStopTries = 50;                       // for room, of 100 ms each, when stopping
 constexpr std::int64_t kStaleLock = 2;               // s; ours are held for microseconds
@@ -39,9 +40,10 @@ std::int64_t now_us()
 } // namespace
 
 Committer::Committer(const StatePaths &paths, Journal &journal, PackStore &packs, CommitterStart start,
-                     Store::SentUpTo sent, Report report)
+                     SentUpTo sent, Report report)
     : paths_(paths), journal_(journal), packs_(packs), start_(std::move(start)), sent_(std::move(sent)),
-      report_(std::move(report)), state_(this)
+      report_(std::move(report)), state_(this),
+      pack_bytes_(std::min<std::uint64_t>(kPackBytes, packs.limit() / kPackShare))
 {
     thread_ = std::thread([this] {
         try {
@@ -147,7 +149,7 @@ void Committer::run()
         const bool caught_up = state_.event_number() >= start_.first_publish;
         if (dirty && caught_up &&
             (hurry_ || stop_ || since >= kPublishAtLeast || (drained && since >= kPublishSpacing) ||
-             writer_->pack().bytes() > kPackBytes))
+             writer_->pack().bytes() > pack_bytes_))
             publish();
         if (drained) {
             if (stop_)
@@ -187,11 +189,13 @@ bool Committer::fold_some()
             }
             if (e->kind == EventKind::Close)
                 unsent_.forget(e->conn);
-            unsent_.add(e->number, outputs_);
+            unsent_.add(e->number, outputs_, sent_);
+            if (writer_->pack().bytes() > pack_bytes_)
+                return true;
         }
         if (unsent_.bytes() > kTrimBytes)
             unsent_.trim(sent_);
-        if (now_us() >= until || writer_->pack().bytes() > kPackBytes)
+        if (now_us() >= until)
             return true;
     }
 }

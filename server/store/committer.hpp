@@ -32,7 +32,7 @@ public:
 
     /// Starts the thread. `journal`, `packs` outlive this. `report` is called from the thread.
     Committer(const StatePaths &paths, Journal &journal, PackStore &packs, CommitterStart start,
-              Store::SentUpTo sent, Report report);
+              SentUpTo sent, Report report);
     /// Publishes everything, writes a checkpoint, ends the thread.
     ~Committer();
 
@@ -75,7 +75,7 @@ private:
     Journal &journal_;
     PackStore &packs_;
     CommitterStart start_;
-    Store::SentUpTo sent_;
+    SentUpTo sent_;
     Report report_;
 
     // The thread's own.
@@ -89,6 +89,7 @@ private:
     Tips published_;
     bool hash_reported_ = false;
     std::atomic<bool> room_reported_{false};
+    const std::size_t pack_bytes_; // an open pack that grows beyond is published
     std::int64_t last_publish_us_ = 0, last_checkpoint_us_ = 0;
     Journal::Position checkpoint_at_, checkpoint_old_at_;
     // Epochs of the two checkpoints on disk; they name commits of the epoch before.

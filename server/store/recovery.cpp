@@ -16,7 +16,7 @@ std::optional<Journal::Position> place_after(const Journal &journal, std::uint64
     return p;
 }
 
-void fold(Recovered &r, const Journal &journal)
+void fold(Recovered &r, const Journal &journal, const SentUpTo &sent)
 {
     r.end = r.from;
     Outputs out;
@@ -25,7 +25,7 @@ void fold(Recovered &r, const Journal &journal)
         r.state.step(*e, out);
         if (e->kind == EventKind::Close)
             r.unsent.forget(e->conn);
-        r.unsent.add(e->number, out);
+        r.unsent.add(e->number, out, sent);
     }
 }
 
@@ -34,7 +34,7 @@ void fold(Recovered &r, const Journal &journal)
 std::optional<Recovered> recover(const StatePaths &paths, const Repository &repo, const Journal &journal,
                                  ChangeSink *sink,
                                  const std::function<void(const CheckpointHead &, const State &)> &begin,
-                                 const std::function<void(const std::string &)> &report)
+                                 const std::function<void(const std::string &)> &report, const SentUpTo &sent)
 {
     for (const std::string &file : {paths.checkpoint, paths.checkpoint_old}) {
         const std::string data = read_file(file);
@@ -50,7 +50,7 @@ std::optional<Recovered> recover(const StatePaths &paths, const Repository &repo
             Recovered r{std::move(c.state), std::move(c.unsent), data, c.head, *from, *from};
             if (begin)
                 begin(r.head, r.state);
-            fold(r, journal);
+            fold(r, journal, sent);
             return r;
         } catch (const std::runtime_error &e) {
             report(file + ": " + e.what());
@@ -62,7 +62,7 @@ std::optional<Recovered> recover(const StatePaths &paths, const Repository &repo
         Recovered r{State(sink), {}, {}, {}, journal.tail(), journal.tail()};
         if (begin)
             begin(r.head, r.state);
-        fold(r, journal);
+        fold(r, journal, sent);
         return r;
     } catch (const std::runtime_error &e) {
         report(paths.journal + ": " + e.what());

@@ -26,10 +26,11 @@ struct Recovered {
 /// Tries checkpoint, checkpoint.old, and the journal alone if it still has its first event; folds what
 /// follows. `sink` hears the fold's history; `begin(head, state)`, if given, is called between
 /// checkpoint and fold. `report` gets a line for everything that was damaged. Nullopt when none leads to
-/// a whole state.
+/// a whole state. `sent`: what need not be made again; it bounds what is kept of it.
 std::optional<Recovered> recover(const StatePaths &paths, const Repository &repo, const Journal &journal,
                                  ChangeSink *sink,
                                  const std::function<void(const CheckpointHead &, const State &)> &begin,
-                                 const std::function<void(const std::string &)> &report);
+                                 const std::function<void(const std::string &)> &report,
+                                 const SentUpTo &sent);
 
 } // namespace xsgit::server

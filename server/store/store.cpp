@@ -204,7 +204,7 @@ bool Store::Impl::recover_state()
             ::unlink((paths.repo + "/refs/" + ref + ".lock").c_str());
         open_packs();
         const auto repo = open_repository();
-        auto r = recover(paths, *repo, *journal, nullptr, {}, report);
+        auto r = recover(paths, *repo, *journal, nullptr, {}, report, options.sent);
         if (!r)
             return false;
         state = std::move(r->state);

@@ -34,17 +34,18 @@ struct UnsentOutput {
     std::string bytes;
 };
 
+/// First output of `conn` that is not completely sent yet. Names only grow.
+using SentUpTo = std::function<OutputName(std::uint64_t conn)>;
+
 struct StoreOptions {
     std::string repo;         // directory; made if absent
     std::string boot_id;      // of the host
     std::uint64_t budget = 0; // bytes; 0: min(256 MiB, half the file system)
+    SentUpTo sent;            // by the daemon in whose place we are
 };
 
 class Store {
 public:
-    /// First output of `conn` that is not completely sent yet; called from the committer thread. Names only grow.
-    using SentUpTo = std::function<OutputName(std::uint64_t conn)>;
-
     /// Makes or recovers the store. A repository of another boot, damaged, or of another format is set aside as
     /// design says (the text of what happened goes to `report`, a line each). Throws std::runtime_error with advice when `repo`
     /// cannot be used at all (not ours, not writable). The caller holds the lock.
@@ -56,7 +57,7 @@ public:
     /// Outputs since the checkpoint, oldest first, that `sent` does not know as sent. Call once, after open().
     std::vector<UnsentOutput> take_unsent();
 
-    /// Starts the committer and maintenance threads.
+    /// Starts the committer and maintenance threads, which call `sent_up_to`.
     void start(SentUpTo sent_up_to);
 
     /// Gives `e` its number and times, executes it, journals it. `out` is cleared first; nothing of it

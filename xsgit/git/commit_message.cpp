@@ -92,10 +92,13 @@ std::string main_message(const Change &c)
     return s;
 }
 
-std::string step_message(const Change &c, std::size_t k)
+std::string step_message(const Change &c, std::size_t k, std::size_t held)
 {
     std::string s = subject_of(c.steps[k - 1].op);
     s += "\n\n";
+    if (held > 1)
+        put(s, "Holds the {} operations before it, too: the transaction is too large for a commit each.\n\n",
+            held - 1);
     put_trailers(s, c, k);
     return s;
 }

@@ -31,8 +31,8 @@ std::string subject_of(const Operation &op);
 
 /// Message of the commit on main.
 std::string main_message(const Change &c);
-/// Message of step `k` (from 1) of a transaction, on its side branch.
-std::string step_message(const Change &c, std::size_t k);
+/// Message of step `k` (from 1) of a transaction, on its side branch; of the last one of `held` steps that share a commit.
+std::string step_message(const Change &c, std::size_t k, std::size_t held = 1);
 /// Message of a commit on the conflicts branch. `culprit`: commit id of c.culprit_seq, if known.
 std::string conflict_message(const Conflict &c, const std::optional<Oid> &culprit);
 

@@ -13,6 +13,14 @@
 
 namespace xsgit {
 
+namespace {
+
+/// Of objects for the steps of one transaction. A guest may make a thousand changes a thousand levels deep in one: all
+/// trees on the way, for each of them, would fill any file system.
+constexpr std::size_t kSideBranchBytes = 4u << 20;
+
+} // namespace
+
 struct HistoryWriter::Impl {
     Tips tips;
     std::uint32_t epoch;
@@ -88,10 +96,15 @@ struct HistoryWriter::Impl {
         const bool forked_here = !c.fork.empty();
         Oid parent = find_commit(c.fork_seq).value_or(tips.main);
         const Tree *tree = forked_here ? &c.fork : &c.before;
+        const std::size_t begin = pack.bytes();
+        std::size_t done = 0; // steps that have a commit
         for (std::size_t k = 1; k <= c.steps.size(); ++k) {
+            if (pack.bytes() - begin > kSideBranchBytes && k != c.steps.size())
+                continue; // the last commit holds this one, too
             const Tree &after = c.steps[k - 1].after;
             const Oid id = encode_tree(*tree, after, epoch, pack);
-            parent = put_commit(id, {parent}, c.actor.domid, c.wall_us, step_message(c, k));
+            parent = put_commit(id, {parent}, c.actor.domid, c.wall_us, step_message(c, k, k - done));
+            done = k;
             if (start.seq == 0 && k == 1)
                 start.side = parent;
             tree = &after;

@@ -236,6 +236,8 @@ PackStore::PackStore(std::string objects_dir, Limits limits)
 
 PackStore::~PackStore() = default;
 
+std::uint64_t PackStore::limit() const noexcept { return impl_->limits.bytes; }
+
 void PackStore::add(const FinishedPack &pack, std::uint32_t epoch)
 {
     if (pack.objects == 0)

@@ -51,7 +51,7 @@ public:
     std::uint64_t event_number() const override { return state_.event_number(); }
     Needs needs(const Event &e) const override { return state_.needs(e); }
     std::vector<UnsentOutput> take_unsent() override { return std::move(unsent_); }
-    void start(Store::SentUpTo f) override { sent_up_to = std::move(f); }
+    void start(SentUpTo f) override { sent_up_to = std::move(f); }
     bool execute(Event &e, Outputs &out) override
     {
         ++attempts;
@@ -67,7 +67,7 @@ public:
     bool published(std::uint64_t) override { return true; }
     std::vector<std::pair<std::string, std::string>> status() const override { return {}; }
 
-    Store::SentUpTo sent_up_to;
+    SentUpTo sent_up_to;
     std::atomic<bool> refuse{false};
     std::atomic<unsigned> attempts{0};
 
