@@ -77,11 +77,13 @@ UniqueFd writer_lock(const std::string &state_dir)
 std::vector<int> strangers_of(const Birth &b)
 {
     const std::string slots = b.options.slots_path();
-    if (access(slots.c_str(), F_OK) == 0)
+    if (SlotFile::is_good(slots))
         return b.orphans;
-    b.log->error("lost", fmt::format("{} IS GONE: somebody has removed it. Clients lose their connections, "
-                                     "and what else is gone starts empty",
-                                     slots));
+    b.log->error(
+        "lost",
+        fmt::format("{} IS GONE or damaged: somebody has been there. Clients lose their connections, and "
+                    "what else is gone starts empty",
+                    slots));
     make_directory(b.options.repo, 0700, true);
     make_directory(b.options.state_dir(), 0700, true);
     SlotFile::create(slots);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <system_error>
 
 namespace xsgit::server {
@@ -28,6 +29,15 @@ bool ours(const SlotFileHeader &h) noexcept
 {
     return std::memcmp(h.magic, kSlotMagic, sizeof h.magic) == 0 && h.version == kSlotVersion &&
            h.pointer_size == sizeof(void *) && h.count == kSlotCount && h.high <= kSlotCount;
+}
+
+/// Of our version, and as long as it is mapped: beyond its end a mapping kills.
+bool whole(int fd) noexcept
+{
+    SlotFileHeader h;
+    struct stat st {};
+    return pread(fd, &h, sizeof h, 0) == sizeof h && ours(h) && fstat(fd, &st) == 0 &&
+           st.st_size == static_cast<off_t>(kSlotFileSize);
 }
 
 off_t memory_offset(std::uint32_t index) noexcept
@@ -78,13 +88,18 @@ void SlotFile::create(const std::string &path)
         broken("cannot write " + path);
 }
 
+bool SlotFile::is_good(const std::string &path) noexcept
+{
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    return fd && whole(fd.get());
+}
+
 std::unique_ptr<SlotFile> SlotFile::open(const std::string &path)
 {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
     if (!fd)
         broken("cannot open " + path);
-    SlotFileHeader h;
-    if (pread(fd.get(), &h, sizeof h, 0) != sizeof h || !ours(h))
+    if (!whole(fd.get()))
         return nullptr;
     void *base = mmap(nullptr, kSlotFileSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
     if (base == MAP_FAILED)

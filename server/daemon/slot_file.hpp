@@ -20,6 +20,8 @@ public:
     static void create(const std::string &path);
     /// Maps an existing one. Null if it is not of this version. Throws std::system_error.
     static std::unique_ptr<SlotFile> open(const std::string &path);
+    /// Whether open() would give one; cheap.
+    static bool is_good(const std::string &path) noexcept;
     ~SlotFile();
     SlotFile(const SlotFile &) = delete;
     SlotFile &operator=(const SlotFile &) = delete;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/committer.hpp"
 
+#include "xsgit/git/commit_message.hpp"
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -35,6 +39,21 @@ std::int64_t now_us()
     return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
+}
+
+bool no_room(const std::system_error &e) noexcept
+{
+    const int code = e.code().value();
+    return code == ENOSPC || code == EDQUOT || code == EFBIG;
+}
+
+/// libgit2 does not say why it cannot write.
+bool is_full(const std::string &path) noexcept
+{
+    constexpr std::uint64_t kLittle = 128 << 10;
+    struct statvfs v = {};
+    return ::statvfs(path.c_str(), &v) == 0 &&
+           (std::uint64_t{v.f_bavail} * v.f_frsize < kLittle || v.f_favail == 0);
 }
 
 } // namespace
@@ -238,9 +257,11 @@ void Committer::publish()
     try {
         move_refs();
     } catch (const GitError &e) {
-        clear_stale_locks();
-        return no_room(e.what()); // and again: nothing counts as published yet
+        clear_way();
+        return cannot_write(e.what(), is_full(paths_.repo)); // and again: nothing counts as published yet
     }
+    if (stuck_.exchange(false))
+        report_("history is being written again");
     note_epoch_start();
     published_event_ = state_.event_number();
     behind_since_ = 0;
@@ -270,31 +291,29 @@ void Committer::flush_pack()
     for (;;) {
         try {
             packs_.add(pack, epoch);
-            if (room_reported_)
-                report_("history is being written again");
-            room_reported_ = false;
             keep_reserve(paths_);
             return;
         } catch (const std::system_error &e) {
-            no_room(e.what());
+            cannot_write(e.what(), no_room(e));
         }
     }
 }
 
-void Committer::no_room(const std::string &what)
+/// Tried again and again; meanwhile writers wait. `full`: the oldest history makes room.
+void Committer::cannot_write(const std::string &what, bool full)
 {
-    if (!room_reported_)
-        report_("history cannot be written: " + what +
-                "; nothing is lost, writers wait until it can. If there is no room, make some on the file "
-                "system of " +
-                paths_.repo);
-    room_reported_ = true;
-    try {
-        ::unlink(paths_.reserve.c_str()); // what the next lines write has room then
-        if (!drop_oldest_epoch())
-            epoch_wanted = true; // so that there is something to drop soon
-    } catch (const std::system_error &) {
-        // not even that; room must come from elsewhere
+    if (!stuck_.exchange(true))
+        report_(
+            "history cannot be written: " + what + "; nothing is lost, writers wait until it can" +
+            (full ? ". There is no room: make some on the file system of " + paths_.repo : std::string()));
+    if (full) {
+        try {
+            ::unlink(paths_.reserve.c_str()); // what the next lines write has room then
+            if (!drop_oldest_epoch())
+                epoch_wanted = true; // so that there is something to drop soon
+        } catch (const std::system_error &) {
+            // not even that; room must come from elsewhere
+        }
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (stop_ && ++stop_tries_ > kStopTries)
@@ -303,15 +322,23 @@ void Committer::no_room(const std::string &what)
 }
 
 /// A git that was killed while it moved one of our refs leaves a lock that nobody removes.
-void Committer::clear_stale_locks()
+/// What can stand in the way of refs: locks of a git that has died, and directories of somebody's refs.
+void Committer::clear_way()
 {
     for (const char *ref : {kMain, kConflicts, kHead}) {
-        const std::string lock = paths_.repo + "/" + ref + ".lock";
+        const std::string path = paths_.repo + "/" + ref, lock = path + ".lock";
         struct stat st {};
-        if (::lstat(lock.c_str(), &st) != 0 || ::time(nullptr) - st.st_mtime < kStaleLock)
-            continue;
-        if (::unlink(lock.c_str()) == 0 || ::rmdir(lock.c_str()) == 0)
+        const std::int64_t now = ::time(nullptr);
+        // A time to come is no time: somebody's clock was wrong.
+        if (::lstat(lock.c_str(), &st) == 0 && (st.st_mtime > now || now - st.st_mtime >= kStaleLock) &&
+            (::unlink(lock.c_str()) == 0 || ::rmdir(lock.c_str()) == 0))
             report_(lock + " was left by a git that has died: removed");
+        if (::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode) || ::rmdir(path.c_str()) == 0)
+            continue;
+        const std::string aside =
+            paths_.repo + "/refs/heads/aside-" + std::to_string(now) + "-" + path.substr(path.rfind('/') + 1);
+        if (::rename(path.c_str(), aside.c_str()) == 0)
+            report_(path + " has to be a ref of ours: the refs in it are now in " + aside);
     }
 }
 
@@ -325,17 +352,30 @@ void Committer::put_back(const std::string &ref, const Oid &ours, const Oid &las
         ::unlink((paths_.repo + "/" + ref).c_str());
     }
     if (there && *there != last && *there != ours && !last.is_null()) {
-        const std::string name =
-            "refs/heads/rescued/" + ref.substr(ref.rfind('/') + 1) + "-" + there->hex().substr(0, 12);
-        if (repo_->exists(*there)) // else there is nothing to keep
-            repo_->write_ref(name, *there);
-        report_(ref + " was moved by somebody to " + there->hex() + ": put back; theirs is " + name);
+        report_(ref + " was moved by somebody to " + there->hex() + ": put back; " + rescue(ref, *there));
     }
     if (!there || *there != ours)
         repo_->write_ref(ref, ours);
 }
 
 /// In the order that keeps everything reachable at each step; main last.
+/// Keeps what somebody has moved `ref` to. Says how.
+std::string Committer::rescue(const std::string &ref, const Oid &theirs)
+{
+    if (!repo_->exists(theirs))
+        return "theirs does not exist";
+    const std::string name = ref.substr(ref.rfind('/') + 1) + "-" + theirs.hex().substr(0, 12);
+    // Somebody may have a branch "rescued".
+    for (const char *where : {"refs/heads/rescued/", "refs/xsgit/rescued/"})
+        try {
+            repo_->write_ref(where + name, theirs);
+            return "theirs is " + std::string(where) + name;
+        } catch (const GitError &) {
+            continue;
+        }
+    return "theirs cannot be kept as a branch, only by its id";
+}
+
 void Committer::move_refs()
 {
     const Tips &t = writer_->tips();
@@ -374,8 +414,38 @@ bool Committer::drop_oldest_epoch()
     for (const Oid &id : next->second.commits)
         shallow += id.hex() + "\n";
     replace_file(paths_.repo + "/shallow", shallow);
+    drop_refs_before(next->second.seq);
     packs_.drop_epoch(s.oldest_epoch);
     return true;
+}
+
+/// Refs of others that lead into history which is about to go: with them nobody could clone what stays.
+void Committer::drop_refs_before(std::uint64_t seq)
+{
+    constexpr int kFar = 1000; // commits of somebody's own between the ref and ours
+    const auto leads_there = [&](Oid id) {
+        for (int i = 0; i < kFar; ++i) {
+            const auto c = repo_->commit(id);
+            if (!c)
+                return true;
+            if (const std::uint64_t at = parse_trailers(c->message).seq; at != 0)
+                return at < seq;
+            if (c->parents.empty())
+                return false;
+            id = c->parents.front();
+        }
+        return false;
+    };
+    try {
+        for (const auto &[name, id] : repo_->refs()) {
+            if (name == kMain || name == kConflicts || name == kHead || !leads_there(id))
+                continue;
+            repo_->delete_ref(name);
+            report_(name + " led to history that is dropped now: deleted; it was " + id.hex());
+        }
+    } catch (const GitError &e) {
+        report_(std::string("refs that lead to dropped history: ") + e.what());
+    }
 }
 
 /// Everything that is folded is published.
@@ -394,7 +464,7 @@ void Committer::drop_old_epochs()
             if (!drop_oldest_epoch())
                 return;
         } catch (const std::system_error &e) {
-            return no_room(e.what());
+            return cannot_write(e.what(), no_room(e));
         }
     }
 }
@@ -408,7 +478,7 @@ void Committer::checkpoint()
         // Two are kept while a third is written: history makes room for them.
         packs_.set_reserved(3 * data.size());
     } catch (const std::system_error &e) {
-        return no_room(e.what());
+        return cannot_write(e.what(), no_room(e));
     }
     checkpoint_old_epoch_ = checkpoint_epoch_;
     checkpoint_epoch_ = state_.epoch();

@@ -45,7 +45,7 @@ public:
     /// Monotonic time of the event that is folded now, within 64 events; 0: none waits.
     std::int64_t folding_us() const noexcept { return folding_.load(std::memory_order_relaxed); }
     /// History cannot be written: the file system is full, or broken.
-    bool stuck() const noexcept { return room_reported_.load(std::memory_order_relaxed); }
+    bool stuck() const noexcept { return stuck_.load(std::memory_order_relaxed); }
     /// Set when the current epoch is full; the server answers with an Epoch event and clears it.
     std::atomic<bool> epoch_wanted{false};
 
@@ -67,9 +67,11 @@ private:
     void note_epoch_start();
     void drop_old_epochs();
     bool drop_oldest_epoch();
-    void clear_stale_locks();
+    void drop_refs_before(std::uint64_t seq);
+    void clear_way();
     void checkpoint();
-    void no_room(const std::string &what);
+    void cannot_write(const std::string &what, bool full);
+    std::string rescue(const std::string &ref, const Oid &theirs);
 
     StatePaths paths_;
     Journal &journal_;
@@ -88,7 +90,7 @@ private:
     Journal::Position at_;
     Tips published_;
     bool hash_reported_ = false;
-    std::atomic<bool> room_reported_{false};
+    std::atomic<bool> stuck_{false};
     const std::size_t pack_bytes_; // an open pack that grows beyond is published
     std::int64_t last_publish_us_ = 0, last_checkpoint_us_ = 0;
     Journal::Position checkpoint_at_, checkpoint_old_at_;

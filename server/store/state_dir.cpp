@@ -46,6 +46,37 @@ bool is_set_aside(std::string_view name, std::string_view kind)
                 : !name.empty() && name.find_first_not_of("0123456789") == name.npos;
 }
 
+/// Whether all in <repo>/xsgit is ours, by name.
+bool holds_only_ours(const std::string &dir)
+{
+    constexpr std::string_view kOurs[] = {"format",      "journal", "checkpoint", "checkpoint.old",
+                                          "slots",       "epochs",  "lock",       "writer",
+                                          "keeper.sock", "reserve", "new.git"};
+    std::error_code error;
+    for (const auto &entry : fs::directory_iterator(dir, error)) {
+        std::string name = entry.path().filename();
+        for (const std::string_view suffix : {".tmp", ".new"})
+            if (name.ends_with(suffix))
+                name.resize(name.size() - suffix.size());
+        if (!name.starts_with("poison-") &&
+            std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs))
+            return false;
+    }
+    return !error;
+}
+
+/// A repository in which nothing but our directory is, or what was set aside.
+bool holds_no_git(const std::string &repo)
+{
+    std::error_code error;
+    for (const auto &entry : fs::directory_iterator(repo, error)) {
+        const std::string name = entry.path().filename();
+        if (name != "xsgit" && !name.starts_with("set-aside."))
+            return false;
+    }
+    return !error;
+}
+
 std::string making() { return "xsgit " + std::to_string(kFormat) + "\nmaking\n"; }
 
 /// The entries of the repository, but those a running daemon holds, go into a directory in it: where the repository
@@ -137,11 +168,15 @@ StoreKind look_at(const StatePaths &paths, const std::string &boot_id)
         const fs::directory_iterator it(paths.repo, none);
         return !none && it == fs::directory_iterator() ? StoreKind::Absent : StoreKind::Foreign;
     }
+    // Somebody's directory may have one in it that is called xsgit, /run above all.
+    if (!holds_only_ours(paths.dir))
+        return StoreKind::Foreign;
     const std::string format = read_file(paths.format);
     if (format.empty()) {
-        // Only what a start leaves that died before it had made anything: lock, socket.
-        return fs::exists(paths.repo + "/HEAD", none) || fs::exists(paths.journal, none) ? StoreKind::Unknown
-                                                                                         : StoreKind::Absent;
+        if (holds_no_git(paths.repo) && !fs::exists(paths.journal, none))
+            return StoreKind::
+                Absent; // what a start leaves that died before it had made anything: lock, socket
+        return fs::exists(paths.journal, none) ? StoreKind::Unknown : StoreKind::Foreign;
     }
     if (format == making())
         return StoreKind::Absent;

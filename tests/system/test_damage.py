@@ -12,7 +12,7 @@ import time
 from lib import daemon, git, harness
 from lib.daemon import wait_for
 from lib.harness import check, equal
-from lib.wire import NAMES, Closed, pack, walk
+from lib.wire import NAMES, Closed, XsError, pack, walk
 
 
 def write_many(c, top, count, value=b"v"):
@@ -293,5 +293,103 @@ def removed():
     d.stop()
 
 
-harness.main(stale_lock, odd_files, killed_in_first_start, killed_while_setting_aside, removed, old_journal_record, only_old_record, set_aside_names, mount_point,
+def held_lock():
+    """A git that holds main for a moment, again and again: history is late, not less."""
+    d = daemon.Daemon().start()
+    with d.client() as c:
+        write_many(c, b"/n", 2000)
+        git.settle(d)
+        lock = os.path.join(d.repo, "refs/heads/main.lock")
+        for i in range(5):
+            open(lock, "w").close()
+            c.write("/q", str(i))
+            time.sleep(0.3)
+            os.unlink(lock)
+            c.write("/r", str(i))
+            time.sleep(0.3)
+        git.settle(d)
+    check(len(git.main_seqs(d.repo)) > 2010, "a lock that comes and goes costs no history", git.rev(d.repo))
+    d.stop()
+
+
+def names_in_the_way():
+    """Branches of somebody where ours have to be."""
+    d = daemon.Daemon().start()
+    with d.client() as c, d.client() as other:
+        c.write("/a", "1")
+        git.settle(d)
+        git.run(d.repo, "branch", "conflicts/mine", "main")
+        git.run(d.repo, "branch", "rescued", "main")
+        tx = c.start()
+        c.read("/a", tx)
+        c.write("/b", "1", tx)
+        other.write("/a", "2")
+        try:
+            c.end(tx)
+        except XsError:
+            pass
+        # somebody's own commit on top, on main
+        mine = git.run(d.repo, "-c", "user.name=x", "-c", "user.email=x@y", "commit-tree", "-p", "main", "-m", "mine",
+                       "main^{tree}").strip()
+        git.run(d.repo, "update-ref", "refs/heads/main", mine)
+        c.write("/a", "3")
+        git.settle(d)
+        c.write("/a", "4")
+        git.settle(d)
+        equal(git.run(d.repo, "show", "main:a"), "4", "history goes on where ours has to be")
+    check("refs in it are now in" in d.log_text() and "theirs is refs/xsgit/rescued" in d.log_text(), "the log tells",
+          d.log_tail())
+    d.stop()
+
+
+def foreign_directory():
+    """/run has a directory xsgit, too."""
+    d = daemon.Daemon()
+    for name in ("xsgit/store.git", "config", "hooks"):
+        os.makedirs(f"{d.repo}/{name}")
+    os.chmod(d.repo, 0o755)
+    d.launch()
+    wait_for(lambda: not d.alive(), "the daemon to refuse")
+    check("no store" in d.log_text(), "somebody's directory with an xsgit in it is refused", d.log_tail())
+    equal((sorted(os.listdir(d.repo)), os.stat(d.repo).st_mode & 0o777), (["config", "hooks", "xsgit"], 0o755),
+          "and left as it is")
+
+
+def broken_slots():
+    d = daemon.Daemon().start()
+    c = d.client()
+    c.write("/a", "1")
+    server = d.server_pid()
+    os.truncate(os.path.join(d.repo, "xsgit/slots"), 0)
+    try:
+        c.read("/a")
+    except Closed:
+        pass
+    wait_for(lambda: d.server_pid() not in (None, server), "a new server")
+    with d.client() as c:
+        equal(c.read("/a"), b"1", "with the file of slots its clients are lost, and nothing else")
+    d.stop()
+
+
+def refs_into_dropped_history():
+    d = daemon.Daemon(options=["--repo-size", "6000000"]).start()
+    with d.client() as c:
+        write_many(c, b"/n", 500)
+        git.settle(d)
+        git.run(d.repo, "tag", "v1", "main~10")
+        git.run(d.repo, "branch", "mine", "main~20")
+        first = git.rev(d.repo, "main~10")
+        for _ in range(150):
+            write_many(c, b"/n", 400, os.urandom(40).replace(b"\0", b"x"))
+        git.settle(d)
+    check("v1 led to history that is dropped" in d.log_text(), "refs into history that is dropped go with it", d.log_tail())
+    check(not git.run(d.repo, "tag").strip(), "the tag is gone", first)
+    clone = ["git", "-c", "safe.directory=*", "clone", "-q", "--mirror", d.repo, os.path.join(d.dir, "clone")]
+    # Near so small a limit packs go while they are read.
+    wait_for(lambda: subprocess.run(clone, capture_output=True, env=git.ENV).returncode == 0, "a clone", 60, 0.5)
+    harness.ok("and what stays can be cloned")
+    d.stop()
+
+
+harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock, odd_files, killed_in_first_start, killed_while_setting_aside, removed, old_journal_record, only_old_record, set_aside_names, mount_point,
              full_file_system)

@@ -553,6 +553,49 @@ def write_rate():
     d.stop()
 
 
+def left_in_odd_places():
+    """What a domain leaves may lie in what it leaves: its own nodes name a place that is searched first."""
+    host, d = start()
+    with d.client() as c:
+        g, other = introduce(host, c, 7), introduce(host, c, 8)
+        c.mkdir("/shared")
+        c.set_perms("/shared", ["n0", "b7"])
+        g.write("/shared/a/b", "x")
+        g.write("vm", "/shared/a/b")
+        c.write("/libxl/7/x", "1")
+        c.set_perms("/libxl", ["n7"])
+        c.set_perms("/libxl/7", ["n7"])
+        pid = d.server_pid()
+        host.destroy(7)
+        wait_for(lambda: not c.exists("/local/domain/7"), "the end of a domain")
+        equal((c.exists("/shared/a"), c.exists("/libxl"), c.exists("/shared")), (False, False, True), "all of it goes")
+        equal(other.read("name"), b"guest-8", "others are served")
+        equal(d.server_pid(), pid, "by the same process")
+    d.stop()
+
+
+def deep_transactions():
+    """A thousand changes a thousand levels deep, in one transaction: history of it stays in its bounds."""
+    host, d = start(["--repo-size", "32000000"])
+    with d.client() as c:
+        g = introduce(host, c, 1)
+        deep = "data" + "/a" * 960
+        g.mkdir(deep)
+        for _ in range(2):
+            tx = g.start()
+            for n in range(1100):
+                g.write(deep, str(n), tx)
+            g.end(tx)
+            c.write("/x", "1")
+        c.control("sync")
+        size = sum(os.lstat(os.path.join(w, f)).st_blocks * 512 for w, _, files in os.walk(d.repo) for f in files)
+        check(size < 40 << 20, "it fits", size)
+        equal(c.read(f"/local/domain/1/{deep}"), b"1099", "and is done")
+    check("too large for a commit each" in git.run(d.repo, "log", "--format=%b", "main"), "a commit says what it holds")
+    d.stop()
+    equal(git.fsck(d.repo), "", "fsck is content")
+
+
 def introductions():
     """The server is killed while guests are introduced, introduced anew, released and destroyed."""
     rng = random.Random(harness.options.seed + 1)
@@ -704,4 +747,4 @@ def storm():
 
 
 harness.main(life, pieces, two_guests, bad_guests, zeroed, lazy, back_pressure, expired, exactly_once, after_death,
-             introductions, released_in_traffic, memory, write_rate, open_transactions, taken_over, storm)
+             introductions, released_in_traffic, memory, write_rate, left_in_odd_places, deep_transactions, open_transactions, taken_over, storm)

@@ -153,4 +153,27 @@ def acknowledged(path, request):
     return wait_for(answered, "an answer", 30)[1]
 
 
-harness.main(any_process, take_over, overtaken_newcomer, storm)
+def unread_events():
+    """Events that nobody has read yet outlive their daemon, all of them."""
+    for how in ("a killed server", "an update"):
+        d = daemon.Daemon().start()
+        w, r = d.client(), d.client()
+        for i in range(50):
+            r.watch("/b", f"token{i}")
+        r.request(2, b"/\0")
+        r.events.clear()
+        for i in range(300):
+            w.write(f"/b/{i}", "v")
+        if how == "an update":
+            d.launch(second=True)
+            wait_for(lambda: "taking over" in d.log_text(), "the second daemon")
+        else:
+            d.kill_server()
+        w.write("/last", "1")
+        wanted = {b"/b/%d\0token%d\0" % (i, k) for i in range(300) for k in range(50)}
+        got = [r.receive().payload for _ in wanted]
+        check(set(got) == wanted, f"{how}: {len(wanted)} unread events come, each once", len(wanted - set(got)))
+        d.stop()
+
+
+harness.main(unread_events, any_process, take_over, overtaken_newcomer, storm)

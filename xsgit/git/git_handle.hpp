@@ -38,6 +38,7 @@ using OdbHandle = Handle<git_odb, git_odb_free>;
 using OdbObjectHandle = Handle<git_odb_object, git_odb_object_free>;
 using ObjectHandle = Handle<git_object, git_object_free>;
 using CommitHandle = Handle<git_commit, git_commit_free>;
+using RefIteratorHandle = Handle<git_reference_iterator, git_reference_iterator_free>;
 using ReferenceHandle = Handle<git_reference, git_reference_free>;
 using ConfigHandle = Handle<git_config, git_config_free>;
 

@@ -65,6 +65,8 @@ public:
     /// Sets or makes a ref (lock file and rename). No reflog. Throws GitError.
     virtual void write_ref(const std::string &name, const Oid &id) = 0;
     virtual void delete_ref(const std::string &name) = 0;
+    /// All refs that name an object, with the commit behind a tag if there is one. Broken ones are left out.
+    virtual std::vector<std::pair<std::string, Oid>> refs() const = 0;
 
     /// Nullopt if there is no such object; throws GitError if it is something else.
     virtual std::optional<CommitInfo> commit(const Oid &id) const = 0;
