@@ -6,6 +6,9 @@
 #include "inspect/tail.hpp"
 #include "xsgit/git/commit_message.hpp"
 
+#include <cerrno>
+#include <unistd.h>
+
 namespace xsgit::inspect {
 
 /// refs/xsgit/head is the daemon's own, which no user moves; clones do not have it.
@@ -60,6 +63,10 @@ std::unique_ptr<RepositoryView> RepositoryView::open(const std::string &path)
             (!newest || parse_trailers(newest->message).conflict_number < tail->conflicts_number))
             v->conflicts_ = tail->conflicts;
     } catch (const GitError &e) {
+        if (::access(path.c_str(), R_OK | X_OK) != 0 && errno == EACCES)
+            throw ToolFailure(kNoRepository,
+                              path + " may not be read: permission denied; it belongs to another user "
+                                     "(root, for a Xen host): run this as that one.");
         throw ToolFailure(kNoRepository, std::string(e.what()) +
                                              "\nName the store's repository, or a clone of it, with "
                                              "--repo or in XS_REPO.");

@@ -35,8 +35,17 @@ std::string directory_of(const std::string &path)
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+void require_access(const std::string &repo)
+{
+    if (access(repo.c_str(), R_OK | W_OK | X_OK) != 0 && errno == EACCES)
+        throw std::runtime_error(
+            repo + " may not be used: permission denied; it belongs to another user (root, for a "
+                   "Xen host): run this as that one, or name another directory with --repo");
+}
+
 void make_directories(const Options &o)
 {
+    require_access(o.repo);
     // Nothing is put into somebody else's directory, not even a lock.
     if (look_at(StatePaths(o.repo), "") == StoreKind::Foreign)
         throw std::runtime_error(
@@ -135,6 +144,7 @@ Claim claim_repository(const Options &o, Log &log)
 
 void stop_running(const Options &o)
 {
+    require_access(o.repo);
     const UniqueFd keeper = ControlClient::connect(o.state_dir());
     if (!keeper)
         throw std::runtime_error(fmt::format("no daemon is running for {}", o.repo));

@@ -32,6 +32,7 @@ int run(const Options &options, const std::vector<std::string> &args)
         return 0;
     }
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is like a full file system
     umask(077);
     raise_limits();
     Log log(Log::Target::Stderr); // the keeper turns to syslog once the launcher has been told

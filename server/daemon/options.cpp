@@ -90,8 +90,14 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     flag("--standalone", o.standalone,
          "never open a Xen device: serve local sockets only; every domid that a domain could have counts as "
          "existing");
-    app.add_option("--repo", o.repo, "the store: a bare git repository, made if absent")->type_name("DIR");
-    app.add_option("--socket", o.socket, "where clients connect")->type_name("PATH");
+    // An unset variable of a script must not mean the default store.
+    const auto not_empty = [](const std::string &path) {
+        return std::string(path.empty() ? "is empty" : "");
+    };
+    app.add_option("--repo", o.repo, "the store: a bare git repository, made if absent")
+        ->type_name("DIR")
+        ->check(not_empty);
+    app.add_option("--socket", o.socket, "where clients connect")->type_name("PATH")->check(not_empty);
     app.add_option("--repo-size", raw.repo_size, "bytes that the repository may take")->type_name("BYTES");
     flag("--stop", o.stop, "end the running daemon of this repository in order, keeping its state");
     flag("--version", raw.version, "print the version");
