@@ -37,6 +37,9 @@ std::string directory_of(const std::string &path)
 
 void require_access(const std::string &repo)
 {
+    struct stat st {};
+    if (stat(repo.c_str(), &st) == 0 && !S_ISDIR(st.st_mode))
+        return; // other words for that
     if (access(repo.c_str(), R_OK | W_OK | X_OK) != 0 && errno == EACCES)
         throw std::runtime_error(
             repo + " may not be used: permission denied; it belongs to another user (root, for a "
