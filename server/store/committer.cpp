@@ -423,25 +423,34 @@ bool Committer::drop_oldest_epoch()
 void Committer::drop_refs_before(std::uint64_t seq)
 {
     constexpr int kFar = 1000; // commits of somebody's own between the ref and ours
-    const auto leads_there = [&](Oid id) {
-        for (int i = 0; i < kFar; ++i) {
-            const auto c = repo_->commit(id);
-            if (!c)
-                return true;
-            if (const std::uint64_t at = parse_trailers(c->message).seq; at != 0)
-                return at < seq;
-            if (c->parents.empty())
-                return false;
-            id = c->parents.front();
-        }
-        return false;
-    };
     try {
-        for (const auto &[name, id] : repo_->refs()) {
-            if (name == kMain || name == kConflicts || name == kHead || !leads_there(id))
+        std::vector<std::string> theirs = repo_->ref_names();
+        std::erase_if(theirs,
+                      [](const std::string &n) { return n == kMain || n == kConflicts || n == kHead; });
+        if (theirs.empty())
+            return;
+        // Reading maps packs, and lets go of them only with the repository.
+        const std::unique_ptr<Repository> repo = Repository::open(paths_.repo);
+        const auto leads_there = [&](std::optional<Oid> id) {
+            for (int i = 0; id && i < kFar; ++i) {
+                const auto c = repo->commit(*id);
+                if (!c)
+                    return true;
+                if (const std::uint64_t at = parse_trailers(c->message).seq; at != 0)
+                    return at < seq;
+                if (c->parents.empty())
+                    return false;
+                id = c->parents.front();
+            }
+            return !id;
+        };
+        for (const std::string &name : theirs) {
+            const auto id = repo->commit_of(name);
+            if (!leads_there(id))
                 continue;
             repo_->delete_ref(name);
-            report_(name + " led to history that is dropped now: deleted; it was " + id.hex());
+            report_(name + " led to history that is dropped now: deleted" +
+                    (id ? "; it was " + id->hex() : ""));
         }
     } catch (const GitError &e) {
         report_(std::string("refs that lead to dropped history: ") + e.what());

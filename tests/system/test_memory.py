@@ -28,25 +28,33 @@ WATCH_COST = 512          # bytes that a short one takes
 CONNECTIONS = 6           # that the attackers have
 
 
+def state_bound():
+    return GUEST_MEMORY + CONNECTIONS * LOG + WATCHES * WATCH_COST // 3
+
+
 def bound():
     """What may be added to what the daemon takes at rest. State is held twice: the server's and that of the thread
     that writes history. What the limits count takes up to three times as much in memory, as objects."""
-    counted = GUEST_MEMORY + CONNECTIONS * LOG + WATCHES * WATCH_COST // 3
+    counted = state_bound()
     # The repository, with a quarter beyond its size at times, is mapped too. Transactions hold old versions of values
     # that the history of the last two epochs has, too: within its size, if they do not compress.
     return 2 * (REPOSITORY * 5 // 4) + 2 * REPOSITORY + 2 * 3 * counted + CONNECTIONS * OUTPUT
 
 
 def size_of(directory):
-    """Bytes on the file system; files may vanish meanwhile."""
-    total = 0
+    """Bytes on the file system without checkpoints, and of these; files may vanish meanwhile."""
+    total = checkpoints = 0
     for where, _, files in os.walk(directory):
         for name in files:
             try:
-                total += os.lstat(os.path.join(where, name)).st_blocks * 512
+                size = os.lstat(os.path.join(where, name)).st_blocks * 512
+                if name.startswith("checkpoint"):
+                    checkpoints += size
+                else:
+                    total += size
             except FileNotFoundError:
                 pass
-    return total
+    return total, checkpoints
 
 
 class Workers:
@@ -222,8 +230,8 @@ def worst():
         g, other = w.guest(1), w.guest(2)
         g.daemon = w.d
         w.c.control("sync")
-        at_rest = w.d.memory_kib() * 1024 + size_of(w.d.repo)
-        most = {"all": 0, "memory": 0, "repository": 0}
+        at_rest = w.d.memory_kib() * 1024 + sum(size_of(w.d.repo))
+        most = {"all": 0, "memory": 0, "repository": 0, "checkpoints": 0}
         attack, others = Workers(), Workers()
         others.run("another guest", well_behaved, other, "data/x")
         others.run("another local client", well_behaved, w.d.client(), "/others")
@@ -232,8 +240,9 @@ def worst():
             attack.run(f.__name__, f, {}, w.d)
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
-            memory, repository = w.d.memory_kib() * 1024, size_of(w.d.repo)
-            for name, n in (("memory", memory), ("repository", repository), ("all", memory + repository)):
+            memory, (repository, checkpoints) = w.d.memory_kib() * 1024, size_of(w.d.repo)
+            for name, n in (("memory", memory), ("repository", repository), ("checkpoints", checkpoints),
+                            ("all", memory + repository + checkpoints)):
                 most[name] = max(most[name], n)
             time.sleep(0.1)
         stuck = attack.stop()
@@ -241,7 +250,7 @@ def worst():
         stuck += others.stop()
         limit = at_rest + bound()
         harness.note(f"at rest {at_rest >> 20} MiB; at most {most['all'] >> 20} MiB: {most['memory'] >> 20} of memory, "
-                     f"{most['repository'] >> 20} of repository; bound {limit >> 20} MiB")
+                     f"{most['repository'] >> 20} of repository, {most['checkpoints'] >> 20} of checkpoints; bound {limit >> 20} MiB")
         harness.note(f"rounds {attack.calls}; others {answered}")
         slowest = 0
         for name, times in others.times.items():
@@ -251,7 +260,9 @@ def worst():
                          f"p99 {1e3 * times[len(times) * 99 // 100]:.1f}, most {1e3 * times[-1]:.0f}")
         check(slowest < STALL, f"nobody else is stalled: {slowest:.2f} s at most")
         check(most["all"] < limit, "what a guest and a local process can make the daemon hold is bounded", most)
+        # Two checkpoints and the next one hold all state. History makes room for them, but keeps a quarter of its own.
         check(most["repository"] <= REPOSITORY * 5 // 4, "so is the repository", most)
+        check(most["checkpoints"] <= 3 * state_bound(), "so are the checkpoints", most)
         equal(attack.broken, [], "all that was refused was refused by limits")
         equal((others.broken, stuck), ([], []), "others got every answer")
         check(min(answered.values()) > 100, "and not a few", answered)

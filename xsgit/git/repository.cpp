@@ -112,22 +112,25 @@ public:
             git::fail("deleting " + name + in_here());
     }
 
-    std::vector<std::pair<std::string, Oid>> refs() const override
+    std::vector<std::string> ref_names() const override
     {
-        std::vector<std::pair<std::string, Oid>> found;
         git::RefIteratorHandle it;
         if (git_reference_iterator_new(out(it), repo_.get()) < 0)
             git::fail("listing refs" + in_here());
-        git::ReferenceHandle ref;
-        while (git_reference_next(out(ref), it.get()) == 0) {
-            git::ObjectHandle commit;
-            const git_oid *id = git_reference_target(ref.get());
-            if (git_reference_peel(out(commit), ref.get(), GIT_OBJECT_COMMIT) == 0)
-                id = git_object_id(commit.get());
-            if (id)
-                found.emplace_back(git_reference_name(ref.get()), from_git(*id));
-        }
+        std::vector<std::string> found;
+        for (const char *name = nullptr; git_reference_next_name(&name, it.get()) == 0;)
+            found.emplace_back(name);
         return found;
+    }
+
+    std::optional<Oid> commit_of(const std::string &name) const override
+    {
+        git::ReferenceHandle ref;
+        git::ObjectHandle commit;
+        if (git_reference_lookup(out(ref), repo_.get(), name.c_str()) < 0 ||
+            git_reference_peel(out(commit), ref.get(), GIT_OBJECT_COMMIT) < 0)
+            return std::nullopt;
+        return from_git(*git_object_id(commit.get()));
     }
 
     std::optional<CommitInfo> commit(const Oid &id) const override

@@ -65,8 +65,10 @@ public:
     /// Sets or makes a ref (lock file and rename). No reflog. Throws GitError.
     virtual void write_ref(const std::string &name, const Oid &id) = 0;
     virtual void delete_ref(const std::string &name) = 0;
-    /// All refs that name an object, with the commit behind a tag if there is one. Broken ones are left out.
-    virtual std::vector<std::pair<std::string, Oid>> refs() const = 0;
+    /// The names of all refs. Looks at no object.
+    virtual std::vector<std::string> ref_names() const = 0;
+    /// The commit that a ref leads to, through a tag if need be. Nullopt: none, or it is missing.
+    virtual std::optional<Oid> commit_of(const std::string &ref) const = 0;
 
     /// Nullopt if there is no such object; throws GitError if it is something else.
     virtual std::optional<CommitInfo> commit(const Oid &id) const = 0;

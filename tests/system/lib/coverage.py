@@ -40,7 +40,7 @@ class Coverage:
         yield "answers", self.answers, wanted
         yield "conflicts, by the first request that would be answered otherwise", self.conflicts, merges.KINDS
         yield "merged commits, by what others had changed", self.merged, merges.MERGED
-        yield "deliberate differences", self.differences, [d.name for d in differences.ALL]
+        yield "deliberate differences", self.differences, [d.name for d in differences.ALL if not d.rare]
 
     def missing(self):
         """Titles of tables with what never occurred."""

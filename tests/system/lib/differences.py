@@ -12,14 +12,15 @@ ALL = []
 
 class Difference:
     """`accepts(step, ours, theirs)`: is this it? `repair(step)`: (request name, payload) for the one that did
-    what the other refused, so that both hold the same again."""
+    what the other refused, so that both hold the same again. `rare`: a run may be without it."""
 
-    def __init__(self, at, name, why, accepts, repair=None):
+    def __init__(self, at, name, why, accepts, repair=None, rare=False):
         self.at = at  # "reply", "events" or "end"
         self.name = name
         self.why = why
         self.accepts = accepts
         self.repair = repair
+        self.rare = rare
         ALL.append(self)
 
 
@@ -181,6 +182,18 @@ Difference("events", "the order of the events of a commit",
            "They come in the order in which its requests first name the nodes; C has them in the order in which it first reads "
            "them, and it reads parents on its way, those of missing nodes, too.",
            in_order_of_requests)
+
+
+def parent_looked_for(step, ours, theirs):
+    if not step.transaction:
+        return False
+    absent = {request[1] for request, reply, *_ in step.transaction.log if reply == "ENOENT"}
+    rest = [e for e in theirs if e in ours or event_path(e) not in absent]
+    return len(rest) < len(theirs) and sorted(rest) == sorted(ours)
+
+
+Difference("events", "a directory made on the way fires nothing",
+           "As everywhere; C fires for one that the transaction had looked for before, in vain.", parent_looked_for, rare=True)
 
 Difference("events", "SET_PERMS of a special event fires",
            "Since 4.18 those who watch for @releaseDomain or @introduceDomain are told when its list changes; 4.17 tells nobody.",
