@@ -81,6 +81,7 @@ struct Conflict {
     std::size_t differs = 0;       // index in log of the first request that would answer differently
     std::string_view reply_now;    // what it would answer (or the effect that differs)
     std::uint64_t culprit_seq = 0; // newest commit that changed what it saw; 0: not known
+    std::uint32_t culprit_domid = 0; // whose that was
 };
 
 /// Receiver of the fold's history. Only the committer's engine has one.

@@ -26,6 +26,7 @@ public:
     virtual std::vector<UnsentOutput> take_unsent() = 0;
     virtual void start(SentUpTo sent_up_to) = 0;
     virtual bool execute(Event &e, Outputs &out) = 0;
+    virtual std::vector<std::uint32_t> take_culprits() = 0;
     virtual std::int64_t lag_us() const = 0;
     /// Whether git shows everything up to event `number`; if not, it soon will.
     virtual bool published(std::uint64_t number) = 0;

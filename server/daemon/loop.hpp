@@ -4,6 +4,7 @@
 // they lie while a process dies is the slots'.
 #pragma once
 
+#include "server/daemon/conflict_penalty.hpp"
 #include "server/daemon/connection.hpp"
 #include "server/daemon/control_service.hpp"
 #include "server/daemon/fold.hpp"
@@ -132,9 +133,10 @@ private:
     std::unique_ptr<Connection> unadmitted_; // its Connect event had no room in the journal
     std::vector<std::uint64_t> lost_;        // connections of the state without a socket
     std::vector<Connection *> held_;         // the store did not take their request now
-    std::vector<Connection *> limited_;      // guests that have written too much
+    std::vector<Connection *> limited_;      // guests that stand in the way of others' transactions
     std::int64_t limited_until_ms_ = 0;      // some of them
     WriteLimiter limiter_;
+    ConflictPenalty penalty_;
     std::unordered_map<std::uint32_t, Connection *> rings_; // by local port
     std::optional<PendingRing> pending_ring_;               // prepared for an INTRODUCE
     RingHost::Pending rung_;

@@ -137,8 +137,10 @@ void Loop::remove(Connection &c)
         std::erase(held_, &c);
         std::erase(limited_, &c);
     }
-    if (c.fd == kNoFd)
+    if (c.fd == kNoFd) {
         limiter_.forget(c.domid);
+        penalty_.forget(c.domid);
+    }
     p_.slots.release(c.index);
     p_.names.remove(c.id);
     clients_.erase(c.id);

@@ -15,15 +15,19 @@ bool Loop::over_limit(Connection &c)
 {
     if (c.fd != kNoFd || c.domid == 0)
         return false;
-    const std::int64_t now = now_ms(), wait = limiter_.wait_ms(c.domid, rings_.size(), now);
+    const std::int64_t now = now_ms();
+    for (const std::uint32_t domid : p_.fold.take_culprits())
+        penalty_.caused(domid, now);
+    const std::int64_t rate = limiter_.wait_ms(c.domid, rings_.size(), now);
+    const std::int64_t penalty = penalty_.wait_ms(c.domid, now);
+    const std::int64_t wait = std::max(rate, penalty);
     if (wait == 0)
         return false;
     limited_until_ms_ = limited_.empty() ? now + wait : std::min(limited_until_ms_, now + wait);
-    p_.log.warning(
-        fmt::format("write rate of domain {}", c.domid),
-        fmt::format("write rate limit: domain {} is affected: it writes too much while others have "
-                    "transactions open",
-                    c.domid));
+    p_.log.warning(fmt::format("write rate of domain {}", c.domid),
+                   fmt::format("write rate limit: domain {} is affected: {}", c.domid,
+                               penalty != 0 ? "its writes make others' transactions fail"
+                                            : "it writes too much while others have transactions open"));
     return true;
 }
 

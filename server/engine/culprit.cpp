@@ -58,7 +58,7 @@ Path prefix(const Path &path, std::size_t depth)
 void RecentChanges::add(const Change &c)
 {
     Entry e;
-    e.seq = c.seq;
+    e.by = {c.seq, c.actor.domid};
     if (!is_single(c.op.kind)) {
         e.before = c.before;
         e.after = c.after;
@@ -92,12 +92,12 @@ bool RecentChanges::touches(const Entry &e, const Path &path, const Tree &now)
     return e.perms && e.path.contains(path) && nearest(now, path).second == e.path.depth();
 }
 
-std::uint64_t RecentChanges::changed(const Path &path, const Tree &now, std::uint64_t base_seq) const
+RecentChanges::Culprit RecentChanges::changed(const Path &path, const Tree &now, std::uint64_t base_seq) const
 {
-    for (auto e = entries_.rbegin(); e != entries_.rend() && e->seq > base_seq; ++e)
+    for (auto e = entries_.rbegin(); e != entries_.rend() && e->by.seq > base_seq; ++e)
         if (touches(*e, path, now))
-            return e->seq;
-    return 0;
+            return e->by;
+    return {};
 }
 
 } // namespace xsgit::server

@@ -14,17 +14,22 @@ class RecentChanges {
 public:
     static constexpr std::size_t kKept = 1024;
 
+    struct Culprit {
+        std::uint64_t seq = 0;
+        std::uint32_t domid = 0; // who committed
+    };
+
     /// Notes a commit on main. O(depth). Of a single request only its path is kept: a thousand versions of the tree
     /// would push everything else out of the processor's cache.
     void add(const Change &c);
     /// The newest commit after `base_seq` that changed value, permissions or child names of `path`,
-    /// or whether it or something above it exists. `now`: main after the newest. 0: none among those kept.
+    /// or whether it or something above it exists. `now`: main after the newest. Seq 0: none among those kept.
     /// O(kKept * depth).
-    std::uint64_t changed(const Path &path, const Tree &now, std::uint64_t base_seq) const;
+    Culprit changed(const Path &path, const Tree &now, std::uint64_t base_seq) const;
 
 private:
     struct Entry {
-        std::uint64_t seq = 0;
+        Culprit by;
         // Of a single request.
         Path path;                // what it changed; the uppermost node that came or went
         bool node_itself = false; // value or permissions

@@ -196,7 +196,9 @@ void State::Impl::tell_conflict(const Event &e, const Client &c, const Transacti
              conflict.log.push_back({operation_of(q.type, q.payload, effects[i], scratch[i]), replies[i]});
              return true;
          });
-    conflict.culprit_seq = recent.changed(effects[*r.differs].path, tree, tx.base_seq);
+    const auto culprit = recent.changed(effects[*r.differs].path, tree, tx.base_seq);
+    conflict.culprit_seq = culprit.seq;
+    conflict.culprit_domid = culprit.domid;
     sink->on_conflict(conflict);
 }
 

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/committer.hpp"
 
-#include "xsgit/git/commit_message.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <ctime>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <system_error>
 #include <thread>
@@ -25,14 +21,9 @@ constexpr std::int64_t kCheckpointEvery = 1'000'000; // us
 constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal; a quarter of a small one
 constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory, and packs that merge well
 constexpr std::size_t kPackShare = 16;               // of the repository's limit, at most
-constexpr std::size_t kLookBack = 100'000;           // commits of one publication, at most
 constexpr int kStopTries = 50;                       // for room, of 100 ms each, when stopping
-constexpr std::int64_t kStaleLock = 2;               // s; ours are held for microseconds
+constexpr std::size_t kCulprits = 1024;              // that nobody has asked for yet
 constexpr std::size_t kTrimBytes = 8u << 20;         // unsent outputs kept between publishes
-
-constexpr const char *kMain = "refs/heads/main";
-constexpr const char *kConflicts = "refs/heads/conflicts";
-constexpr const char *kHead = "refs/xsgit/head";
 
 std::int64_t now_us()
 {
@@ -62,7 +53,8 @@ Committer::Committer(const StatePaths &paths, Journal &journal, PackStore &packs
                      SentUpTo sent, Report report)
     : paths_(paths), journal_(journal), packs_(packs), start_(std::move(start)), sent_(std::move(sent)),
       report_(std::move(report)), state_(this),
-      pack_bytes_(std::min<std::uint64_t>(kPackBytes, packs.limit() / kPackShare))
+      pack_bytes_(packs.limit() == 0 ? kPackBytes
+                                     : std::min<std::uint64_t>(kPackBytes, packs.limit() / kPackShare))
 {
     thread_ = std::thread([this] {
         try {
@@ -122,40 +114,7 @@ void Committer::load()
         checkpoint_epoch_ = state_.epoch(); // of the other one nothing is known: as if of the first epoch
     }
     checkpointed_event_ = published_event_ = state_.event_number();
-    published_ = writer_->tips();
-    if (const auto head = read_ref(kHead))
-        published_.main = last_seen_main(*head);
-    if (const auto conflicts = read_ref(kConflicts))
-        published_.conflicts = *conflicts;
-}
-
-/// A ref; one that holds no commit id is removed, since it would be in the way of the next write.
-std::optional<Oid> Committer::read_ref(const std::string &ref) const
-{
-    try {
-        return repo_->read_ref(ref);
-    } catch (const GitError &e) {
-        report_(ref + " cannot be read and is written anew: " + e.what());
-        ::unlink((paths_.repo + "/" + ref).c_str());
-        return std::nullopt;
-    }
-}
-
-/// Where main stood when we died: head moves first, so main may lie behind it. A main that is
-/// no ancestor of head was moved by somebody, and counts as standing at head.
-Oid Committer::last_seen_main(const Oid &head) const
-{
-    const auto main = read_ref(kMain);
-    Oid at = head;
-    for (std::size_t i = 0; main && i < kLookBack; ++i) {
-        if (at == *main)
-            return at;
-        const auto commit = repo_->commit(at);
-        if (!commit || commit->parents.empty())
-            break;
-        at = commit->parents.front();
-    }
-    return head;
+    refs_ = std::make_unique<HistoryRefs>(*repo_, paths_.repo, writer_->tips(), report_);
 }
 
 void Committer::run()
@@ -240,7 +199,25 @@ void Committer::pause()
 }
 
 void Committer::on_change(const Change &c) { writer_->on_change(c); }
-void Committer::on_conflict(const Conflict &c) { writer_->on_conflict(c); }
+void Committer::on_conflict(const Conflict &c)
+{
+    writer_->on_conflict(c);
+    if (c.culprit_domid == c.actor.domid)
+        return;
+    const std::lock_guard lock(mutex_);
+    if (culprits_.size() < kCulprits)
+        culprits_.push_back(c.culprit_domid);
+    has_culprits_.store(true, std::memory_order_relaxed);
+}
+
+std::vector<std::uint32_t> Committer::take_culprits()
+{
+    if (!has_culprits_.load(std::memory_order_relaxed))
+        return {};
+    const std::lock_guard lock(mutex_);
+    has_culprits_.store(false, std::memory_order_relaxed);
+    return std::exchange(culprits_, {});
+}
 
 /// The old epoch's objects first; then the keyframe opens the new one.
 void Committer::on_epoch(std::uint32_t epoch, const Tree &head)
@@ -255,9 +232,9 @@ void Committer::publish()
 {
     flush_pack();
     try {
-        move_refs();
+        refs_->move_to(writer_->tips());
     } catch (const GitError &e) {
-        clear_way();
+        refs_->clear_way();
         return cannot_write(e.what(), is_full(paths_.repo)); // and again: nothing counts as published yet
     }
     if (stuck_.exchange(false))
@@ -321,73 +298,6 @@ void Committer::cannot_write(const std::string &what, bool full)
             what + ", and the daemon was told to stop: what is not in history yet is in the journal");
 }
 
-/// A git that was killed while it moved one of our refs leaves a lock that nobody removes.
-/// What can stand in the way of refs: locks of a git that has died, and directories of somebody's refs.
-void Committer::clear_way()
-{
-    for (const char *ref : {kMain, kConflicts, kHead}) {
-        const std::string path = paths_.repo + "/" + ref, lock = path + ".lock";
-        struct stat st {};
-        const std::int64_t now = ::time(nullptr);
-        // A time to come is no time: somebody's clock was wrong.
-        if (::lstat(lock.c_str(), &st) == 0 && (st.st_mtime > now || now - st.st_mtime >= kStaleLock) &&
-            (::unlink(lock.c_str()) == 0 || ::rmdir(lock.c_str()) == 0))
-            report_(lock + " was left by a git that has died: removed");
-        if (::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode) || ::rmdir(path.c_str()) == 0)
-            continue;
-        const std::string aside =
-            paths_.repo + "/refs/heads/aside-" + std::to_string(now) + "-" + path.substr(path.rfind('/') + 1);
-        if (::rename(path.c_str(), aside.c_str()) == 0)
-            report_(path + " has to be a ref of ours: the refs in it are now in " + aside);
-    }
-}
-
-void Committer::put_back(const std::string &ref, const Oid &ours, const Oid &last)
-{
-    std::optional<Oid> there;
-    try {
-        there = repo_->read_ref(ref);
-    } catch (const GitError &e) {
-        report_(ref + " cannot be read: put back (" + e.what() + ")");
-        ::unlink((paths_.repo + "/" + ref).c_str());
-    }
-    if (there && *there != last && *there != ours && !last.is_null()) {
-        report_(ref + " was moved by somebody to " + there->hex() + ": put back; " + rescue(ref, *there));
-    }
-    if (!there || *there != ours)
-        repo_->write_ref(ref, ours);
-}
-
-/// In the order that keeps everything reachable at each step; main last.
-/// Keeps what somebody has moved `ref` to. Says how.
-std::string Committer::rescue(const std::string &ref, const Oid &theirs)
-{
-    if (!repo_->exists(theirs))
-        return "theirs does not exist";
-    const std::string name = ref.substr(ref.rfind('/') + 1) + "-" + theirs.hex().substr(0, 12);
-    // Somebody may have a branch "rescued".
-    for (const char *where : {"refs/heads/rescued/", "refs/xsgit/rescued/"})
-        try {
-            repo_->write_ref(where + name, theirs);
-            return "theirs is " + std::string(where) + name;
-        } catch (const GitError &) {
-            continue;
-        }
-    return "theirs cannot be kept as a branch, only by its id";
-}
-
-void Committer::move_refs()
-{
-    const Tips &t = writer_->tips();
-    if (!t.main.is_null() && t.main != published_.main)
-        repo_->write_ref(kHead, t.main);
-    if (!t.conflicts.is_null() && t.conflicts != published_.conflicts)
-        repo_->write_ref(kConflicts, t.conflicts);
-    if (!t.main.is_null())
-        put_back(kMain, t.main, published_.main);
-    published_ = t;
-}
-
 void Committer::note_epoch_start()
 {
     const EpochStart &s = writer_->epoch_start();
@@ -414,47 +324,9 @@ bool Committer::drop_oldest_epoch()
     for (const Oid &id : next->second.commits)
         shallow += id.hex() + "\n";
     replace_file(paths_.repo + "/shallow", shallow);
-    drop_refs_before(next->second.seq);
+    refs_->drop_before(next->second.seq);
     packs_.drop_epoch(s.oldest_epoch);
     return true;
-}
-
-/// Refs of others that lead into history which is about to go: with them nobody could clone what stays.
-void Committer::drop_refs_before(std::uint64_t seq)
-{
-    constexpr int kFar = 1000; // commits of somebody's own between the ref and ours
-    try {
-        std::vector<std::string> theirs = repo_->ref_names();
-        std::erase_if(theirs,
-                      [](const std::string &n) { return n == kMain || n == kConflicts || n == kHead; });
-        if (theirs.empty())
-            return;
-        // Reading maps packs, and lets go of them only with the repository.
-        const std::unique_ptr<Repository> repo = Repository::open(paths_.repo);
-        const auto leads_there = [&](std::optional<Oid> id) {
-            for (int i = 0; id && i < kFar; ++i) {
-                const auto c = repo->commit(*id);
-                if (!c)
-                    return true;
-                if (const std::uint64_t at = parse_trailers(c->message).seq; at != 0)
-                    return at < seq;
-                if (c->parents.empty())
-                    return false;
-                id = c->parents.front();
-            }
-            return !id;
-        };
-        for (const std::string &name : theirs) {
-            const auto id = repo->commit_of(name);
-            if (!leads_there(id))
-                continue;
-            repo_->delete_ref(name);
-            report_(name + " led to history that is dropped now: deleted" +
-                    (id ? "; it was " + id->hex() : ""));
-        }
-    } catch (const GitError &e) {
-        report_(std::string("refs that lead to dropped history: ") + e.what());
-    }
 }
 
 /// Everything that is folded is published.

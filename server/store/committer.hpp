@@ -5,6 +5,7 @@
 
 #include "server/store/checkpoint.hpp"
 #include "server/store/epochs.hpp"
+#include "server/store/history_refs.hpp"
 #include "server/store/state_dir.hpp"
 #include "xsgit/git/pack_store.hpp"
 #include "xsgit/journal/journal.hpp"
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace xsgit::server {
 
@@ -46,6 +48,8 @@ public:
     std::int64_t folding_us() const noexcept { return folding_.load(std::memory_order_relaxed); }
     /// History cannot be written: the file system is full, or broken.
     bool stuck() const noexcept { return stuck_.load(std::memory_order_relaxed); }
+    /// As Store has it.
+    std::vector<std::uint32_t> take_culprits();
     /// Set when the current epoch is full; the server answers with an Epoch event and clears it.
     std::atomic<bool> epoch_wanted{false};
 
@@ -56,22 +60,15 @@ private:
 
     void run();
     void load();
-    std::optional<Oid> read_ref(const std::string &ref) const;
-    Oid last_seen_main(const Oid &head) const;
     bool fold_some();
     void pause();
     void publish();
     void flush_pack();
-    void move_refs();
-    void put_back(const std::string &ref, const Oid &ours, const Oid &last);
     void note_epoch_start();
     void drop_old_epochs();
     bool drop_oldest_epoch();
-    void drop_refs_before(std::uint64_t seq);
-    void clear_way();
     void checkpoint();
     void cannot_write(const std::string &what, bool full);
-    std::string rescue(const std::string &ref, const Oid &theirs);
 
     StatePaths paths_;
     Journal &journal_;
@@ -83,12 +80,12 @@ private:
     // The thread's own.
     std::unique_ptr<Repository> repo_;
     std::unique_ptr<HistoryWriter> writer_;
+    std::unique_ptr<HistoryRefs> refs_;
     State state_;
     UnsentOutputs unsent_;
     Outputs outputs_;
     std::unique_ptr<Epochs> epochs_;
     Journal::Position at_;
-    Tips published_;
     bool hash_reported_ = false;
     std::atomic<bool> stuck_{false};
     const std::size_t pack_bytes_; // an open pack that grows beyond is published
@@ -104,6 +101,8 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::uint64_t done_ = 0, wanted_ = 0; // events published; events that sync() waits for
+    std::atomic<bool> has_culprits_{false};
+    std::vector<std::uint32_t> culprits_; // domids
     std::atomic<bool> stop_{false}, hurry_{false};
     std::thread thread_;
 };

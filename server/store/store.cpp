@@ -350,6 +350,11 @@ std::int64_t Store::lag_us() const
     return impl_->committer ? age_us(impl_->committer->behind_since_us()) : 0;
 }
 
+std::vector<std::uint32_t> Store::take_culprits()
+{
+    return impl_->committer ? impl_->committer->take_culprits() : std::vector<std::uint32_t>();
+}
+
 bool Store::published(std::uint64_t number)
 {
     return !impl_->committer || impl_->committer->published(number);

@@ -42,7 +42,7 @@ public:
     /// and packs of ours without index. Throws std::system_error.
     PackStore(std::string objects_dir, Limits limits);
     ~PackStore();
-    std::uint64_t limit() const noexcept; // in bytes
+    std::uint64_t limit() const noexcept; // in bytes; 0: none
 
     /// Writes keep, pack, idx (in this order, each complete before its rename). Returns when git
     /// can see it: some 50 us and 1 ns a byte on tmpfs; never waits for a merge. An empty pack is no pack.

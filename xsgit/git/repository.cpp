@@ -123,14 +123,15 @@ public:
         return found;
     }
 
-    std::optional<Oid> commit_of(const std::string &name) const override
+    RefTarget target_of(const std::string &name) const override
     {
         git::ReferenceHandle ref;
-        git::ObjectHandle commit;
+        git::ObjectHandle o;
         if (git_reference_lookup(out(ref), repo_.get(), name.c_str()) < 0 ||
-            git_reference_peel(out(commit), ref.get(), GIT_OBJECT_COMMIT) < 0)
-            return std::nullopt;
-        return from_git(*git_object_id(commit.get()));
+            git_reference_peel(out(o), ref.get(), GIT_OBJECT_ANY) < 0)
+            return {};
+        return {git_object_type(o.get()) == GIT_OBJECT_COMMIT ? RefTarget::Commit : RefTarget::Other,
+                from_git(*git_object_id(o.get()))};
     }
 
     std::optional<CommitInfo> commit(const Oid &id) const override

@@ -46,6 +46,11 @@ struct TreeEntry {
     bool is_tree = false;
 };
 
+struct RefTarget {
+    enum Kind : std::uint8_t { Commit, Other /* tree or blob */, Missing } kind = Missing;
+    Oid id; // null if missing
+};
+
 class Repository {
 public:
     /// Makes a bare repository at `path` (0700), with our configuration: no gc or maintenance by itself, no
@@ -67,8 +72,8 @@ public:
     virtual void delete_ref(const std::string &name) = 0;
     /// The names of all refs. Looks at no object.
     virtual std::vector<std::string> ref_names() const = 0;
-    /// The commit that a ref leads to, through a tag if need be. Nullopt: none, or it is missing.
-    virtual std::optional<Oid> commit_of(const std::string &ref) const = 0;
+    /// What a ref leads to, through tags if need be.
+    virtual RefTarget target_of(const std::string &ref) const = 0;
 
     /// Nullopt if there is no such object; throws GitError if it is something else.
     virtual std::optional<CommitInfo> commit(const Oid &id) const = 0;

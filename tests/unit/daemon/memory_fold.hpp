@@ -63,6 +63,7 @@ public:
         journal_.push_back({e, std::string(e.facts), std::string(e.wire)});
         return true;
     }
+    std::vector<std::uint32_t> take_culprits() override { return {}; }
     std::int64_t lag_us() const override { return 0; }
     bool published(std::uint64_t) override { return true; }
     std::vector<std::pair<std::string, std::string>> status() const override { return {}; }
