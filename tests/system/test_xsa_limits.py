@@ -4,6 +4,7 @@
 too much of everything. Each function tells what went wrong there."""
 import resource
 import threading
+import time
 
 from lib import git, harness
 from lib.guest import REQ_CONS, REQ_PROD
@@ -55,6 +56,56 @@ def xsa_206_starvation():
         check(None not in tries, "XSA-206: a guest that writes without end does not starve others' transactions: 10 of 10 commit "
               "within 20 tries each", tries)
         check(not errors and writes[0] > 10, "XSA-206: and is answered itself", errors or writes)
+
+
+def xsa_206_write_rate():
+    """The same, for a guest that has used up what it may write at first without being slowed."""
+    with World() as w:
+        g, other = w.guest(1), w.guest(2)
+
+        def flood(writes):
+            """Seconds that it takes."""
+            begin = time.monotonic()
+            for first in range(0, writes, 20):
+                g.put(b"".join(pack(NAMES["WRITE"], b"data\0%d" % n, 0, n) for n in range(first, first + 20)))
+                g.notify()
+                for _ in range(20):
+                    g.reply()
+            return time.monotonic() - begin
+        tx = w.c.start()
+        w.c.read("/local/domain/1/name", tx)
+        took = flood(1400)
+        check(took > 1, f"XSA-206: with a transaction open, 1400 writes of a guest take their time ({took:.1f} s)")
+        other.write("data", "x")
+        log = w.d.log_text()
+        check("domain 1 is affected" in log and "domain 2 is affected" not in log,
+              "XSA-206: the log names it, and another one is not slowed")
+        w.c.end(tx, False)
+        stop = threading.Event()
+
+        def endless():
+            n = 0
+            while not stop.is_set():
+                g.write("name", str(n))
+                n += 1
+        t = threading.Thread(target=endless, daemon=True)
+        t.start()
+        most = 0
+        for _ in range(20):
+            tries, done = 0, False
+            while not done and tries < 100:
+                tries += 1
+                tx = w.c.start()
+                name = w.c.read("/local/domain/1/name", tx)
+                for n in range(20):
+                    w.c.write(f"/copy/{n}", name, tx)
+                done = refused(w.c.end, tx) is None
+            most = max(most, tries)
+        check(most <= 20, f"XSA-206: transactions that read what it writes all the time succeed, after {most} tries at most")
+        stop.set()
+        t.join()
+        took = flood(2000)
+        check(took < 5, f"XSA-206: without transactions it may write as it likes: 2000 times in {took:.1f} s")
 
 
 def xsa_272_every_creation_counts():
@@ -480,7 +531,7 @@ def xsa_354_flood_for_an_agent():
         equal(agent.read("/local/domain/1/data/attr299"), b"2999", "XSA-354: the agent sees the last state")
 
 
-harness.main(xsa_206_starvation, xsa_272_every_creation_counts, xsa_323_relative_paths, xsa_324_long_events,
-             xsa_326_limits, xsa_330_reset_watches, xsa_349_equal_events, xsa_354_flood_for_an_agent,
+harness.main(xsa_206_starvation, xsa_206_write_rate, xsa_272_every_creation_counts, xsa_323_relative_paths,
+             xsa_324_long_events, xsa_326_limits, xsa_330_reset_watches, xsa_349_equal_events, xsa_354_flood_for_an_agent,
              xsa_414_failed_creation, xsa_415_failed_creation_in_transaction, xsa_416_request_memory,
              xsa_418_deep_trees, xsa_421_create_and_remove, xsa_484_reset_in_transaction)
