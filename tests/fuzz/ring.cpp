@@ -8,8 +8,6 @@
 #include "tests/unit/daemon/memory_ring_host.hpp"
 #include "world.hpp"
 
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -18,14 +16,6 @@ using namespace xsgit::server;
 using namespace xsgit::server::fuzz;
 
 namespace {
-
-void require(bool good, const char *what)
-{
-    if (good)
-        return;
-    std::fprintf(stderr, "wrong: %s\n", what);
-    std::abort();
-}
 
 struct Guest {
     std::unique_ptr<RingPage> page = std::make_unique<RingPage>();

@@ -6,8 +6,6 @@
 #include "world.hpp"
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -16,14 +14,6 @@ using namespace xsgit::server;
 using namespace xsgit::server::fuzz;
 
 namespace {
-
-void require(bool good, const char *what)
-{
-    if (good)
-        return;
-    std::fprintf(stderr, "wrong: %s\n", what);
-    std::abort();
-}
 
 /// The kernel's side of a socket: some bytes are there, the client takes some.
 class Stream final : public Transport {

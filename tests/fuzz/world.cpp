@@ -8,12 +8,6 @@
 namespace xsgit::server::fuzz {
 namespace {
 
-[[noreturn]] void wrong(const char *what)
-{
-    std::fprintf(stderr, "wrong: %s\n", what);
-    std::abort();
-}
-
 struct Trees final : ChangeSink {
     std::map<std::string, Tree> at;
     void on_change(const Change &c) override { at[name(c.seq)] = c.after; }
@@ -27,6 +21,12 @@ struct Trees final : ChangeSink {
 Trees trees; // of the world at hand
 
 } // namespace
+
+void wrong(const char *what)
+{
+    std::fprintf(stderr, "wrong: %s\n", what);
+    std::abort();
+}
 
 World::World() : state_((trees.at.clear(), &trees))
 {

@@ -11,6 +11,15 @@
 
 namespace xsgit::server::fuzz {
 
+/// Says `what` and aborts: libFuzzer keeps the input.
+[[noreturn]] void wrong(const char *what);
+
+inline void require(bool good, const char *what)
+{
+    if (!good)
+        wrong(what);
+}
+
 class World {
 public:
     /// Two sockets (connections 1 and 2), domains 5 and 6 with rings (3 and 4).

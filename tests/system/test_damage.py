@@ -234,15 +234,20 @@ def full_file_system():
     d.stop()
 
 
-def killed_in_first_start():
-    """A store in which nobody has been served yet is made again."""
-    d = daemon.Daemon()
-    rng = random.Random(7)
+def start_after_kills(d, seed):
+    """Sixty starts that are killed at random moments, and one that is not."""
+    rng = random.Random(seed)
     for _ in range(60):
         d.launch()
         time.sleep(rng.uniform(0.001, 0.03))
         d.kill()
     d.start()
+
+
+def killed_in_first_start():
+    """A store in which nobody has been served yet is made again."""
+    d = daemon.Daemon()
+    start_after_kills(d, 7)
     with d.client() as c:
         c.write("/a", "1")
     check("DAMAGED" not in d.log_text(), "a first start that is killed leaves nothing that looks damaged", d.log_tail())
@@ -257,12 +262,7 @@ def killed_while_setting_aside():
         c.write("/a", "1")
     d.stop()
     other_boot(d.repo)
-    rng = random.Random(8)
-    for _ in range(60):
-        d.launch()
-        time.sleep(rng.uniform(0.001, 0.03))
-        d.kill()
-    d.start()
+    start_after_kills(d, 8)
     with d.client() as c:
         check(not c.exists("/a"), "it is not served")
     check("DAMAGED" not in d.log_text(), "nothing looks damaged", d.log_tail())

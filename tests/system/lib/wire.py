@@ -39,6 +39,11 @@ class Closed(Exception):
     """The daemon closed the connection."""
 
 
+def name_of(m):
+    """The error's name, None for another message."""
+    return m.payload[:-1].decode() if m.type == ERROR else None
+
+
 def raw(path):
     """Paths and values may be given as text."""
     return path.encode("latin-1") if isinstance(path, str) else bytes(path)
@@ -137,7 +142,7 @@ class Client:
         if m.type == ERROR:
             if not m.payload.endswith(b"\0"):
                 raise AssertionError(f"error without NUL: {m}")
-            raise XsError(m.payload[:-1].decode(), f"{NUMBERS.get(kind, kind)} {payload[:80]!r}")
+            raise XsError(name_of(m), f"{NUMBERS.get(kind, kind)} {payload[:80]!r}")
         return m.payload
 
     def ok(self, kind, payload, tx=0):
