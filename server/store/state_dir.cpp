@@ -49,16 +49,15 @@ bool is_set_aside(std::string_view name, std::string_view kind)
 /// Whether all in <repo>/xsgit is ours, by name.
 bool holds_only_ours(const std::string &dir)
 {
-    constexpr std::string_view kOurs[] = {"format",      "journal", "checkpoint", "checkpoint.old",
-                                          "slots",       "epochs",  "lock",       "writer",
-                                          "keeper.sock", "reserve", "new.git"};
+    constexpr std::string_view kOurs[] = {"format", "journal", "checkpoint", "checkpoint.old", "slots",
+                                          "epochs", "lock",    "writer",     "keeper.sock",    "reserve"};
     std::error_code error;
     for (const auto &entry : fs::directory_iterator(dir, error)) {
         std::string name = entry.path().filename();
         for (const std::string_view suffix : {".tmp", ".new"})
             if (name.ends_with(suffix))
                 name.resize(name.size() - suffix.size());
-        if (!name.starts_with("poison-") &&
+        if (!name.starts_with("poison-") && !name.starts_with("new.git") &&
             std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs))
             return false;
     }

@@ -73,6 +73,21 @@ Burden burden_of(const Event &e)
     }
 }
 
+/// Makes a repository in our directory, from which git's files are taken. Others, whole or half, were left by starts
+/// that died.
+fs::path make_beside(const StatePaths &paths)
+{
+    const fs::path fresh = paths.dir + "/new.git";
+    std::vector<fs::path> left;
+    for (const auto &entry : fs::directory_iterator(paths.dir))
+        if (entry.path().filename().string().starts_with("new.git"))
+            left.push_back(entry.path());
+    for (const fs::path &path : left)
+        fs::remove_all(path);
+    Repository::create(fresh.string());
+    return fresh;
+}
+
 /// 0 for no time.
 std::int64_t age_us(std::int64_t since)
 {
@@ -133,9 +148,7 @@ void Store::Impl::make()
 /// HEAD last, which makes it a repository.
 void Store::Impl::make_repository()
 {
-    const fs::path fresh = paths.dir + "/new.git";
-    fs::remove_all(fresh);
-    Repository::create(fresh.string());
+    const fs::path fresh = make_beside(paths);
     for (const auto &entry : fs::directory_iterator(fresh))
         if (entry.path().filename() != "HEAD") {
             const fs::path target = paths.repo / entry.path().filename();
@@ -181,9 +194,7 @@ std::unique_ptr<Repository> Store::Impl::open_repository()
         report(std::string(e.what()) +
                ": its configuration and HEAD are written anew, the old ones kept as *.broken");
     }
-    const fs::path fresh = paths.dir + "/new.git", repo = paths.repo;
-    fs::remove_all(fresh);
-    Repository::create(fresh.string());
+    const fs::path fresh = make_beside(paths), repo = paths.repo;
     for (const char *name : {"config", "HEAD"}) {
         std::error_code ignored;
         fs::rename(repo / name, repo / (std::string(name) + ".broken"), ignored);

@@ -255,6 +255,21 @@ def killed_in_first_start():
     d.stop()
 
 
+def killed_while_making_a_repository():
+    """The moment that lots seldom hit: git's files are half made, under a name of their own."""
+    d = daemon.Daemon()
+    half = os.path.join(d.repo, "xsgit/new.git.new-a1B2c3")
+    os.makedirs(half)
+    for name, content in (("format", "xsgit 2\nmaking\n"), ("lock", ""), ("new.git.new-a1B2c3/config", "[core")):
+        with open(os.path.join(d.repo, "xsgit", name), "w") as f:
+            f.write(content)
+    d.start()
+    with d.client() as c:
+        c.write("/a", "1")
+    check(not os.path.exists(half), "what a start left that died over its repository is no stranger's, and goes")
+    d.stop()
+
+
 def killed_while_setting_aside():
     """The store of another boot, and a start that is killed at random moments until it is set aside."""
     d = daemon.Daemon().start()
@@ -393,5 +408,5 @@ def refs_into_dropped_history():
     d.stop()
 
 
-harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock, odd_files, killed_in_first_start, killed_while_setting_aside, removed, old_journal_record, only_old_record, set_aside_names, mount_point,
+harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock, odd_files, killed_in_first_start, killed_while_making_a_repository, killed_while_setting_aside, removed, old_journal_record, only_old_record, set_aside_names, mount_point,
              full_file_system)

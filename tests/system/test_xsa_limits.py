@@ -32,30 +32,34 @@ def xsa_206_starvation():
                     writes[0] += 1
             except Exception as e:
                 errors.append(repr(e))
+
+        def tries_of(pause):
+            attempt, end = 0, time.monotonic() + 2
+            while attempt < 20 or time.monotonic() < end:
+                attempt += 1
+                tx = w.c.start()
+                w.c.read("/local/domain/1/data/x", tx)
+                # What a toolstack does in one: enough for the guest to get in between.
+                for i in range(20):
+                    w.c.write(f"/local/domain/1/dev/{i}", str(attempt), tx)
+                time.sleep(pause)
+                w.c.write("/local/domain/1/data/x", "toolstack", tx)
+                if refused(w.c.end, tx) is None:
+                    return attempt
+            return None
         t = threading.Thread(target=write_on)
         t.start()
-        tries = []
         try:
-            for n in range(10):
-                for attempt in range(1, 21):
-                    tx = w.c.start()
-                    w.c.read("/local/domain/1/data/x", tx)
-                    # What a toolstack does in one: enough for the guest to get in between.
-                    for i in range(20):
-                        w.c.write(f"/local/domain/1/dev/{i}", str(n), tx)
-                    w.c.write("/local/domain/1/data/x", "toolstack", tx)
-                    if refused(w.c.end, tx) is None:
-                        break
-                else:
-                    attempt = None
-                tries.append(attempt)
+            # A slow one lets the guest earn the credit for some more writes each time.
+            for pause, what in ((0, "quick ones"), (0.1, "slow ones")):
+                tries = [tries_of(pause) for n in range(10)]
+                harness.note(f"{what}: tries {tries}; the guest made {writes[0]} writes")
+                check(None not in tries, f"XSA-206: a guest that writes without end does not starve others' transactions, {what}: "
+                      "10 of 10 commit within 20 tries, or 2 s, each", tries)
         finally:
             stop.set()
             t.join()
-        harness.note(f"tries {tries}; the guest made {writes[0]} writes")
-        check(None not in tries, "XSA-206: a guest that writes without end does not starve others' transactions: 10 of 10 commit "
-              "within 20 tries each", tries)
-        check(not errors and writes[0] > 10, "XSA-206: and is answered itself", errors or writes)
+        check(not errors and writes[0] >= 5, "XSA-206: and is answered itself", errors or writes)
 
 
 def xsa_206_write_rate():

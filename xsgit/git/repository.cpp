@@ -125,11 +125,17 @@ public:
 
     RefTarget target_of(const std::string &name) const override
     {
-        git::ReferenceHandle ref;
-        git::ObjectHandle o;
-        if (git_reference_lookup(out(ref), repo_.get(), name.c_str()) < 0 ||
-            git_reference_peel(out(o), ref.get(), GIT_OBJECT_ANY) < 0)
+        git_oid id;
+        git::ObjectHandle o, peeled;
+        if (git_reference_name_to_id(&id, repo_.get(), name.c_str()) < 0 ||
+            git_object_lookup(out(o), repo_.get(), &id, GIT_OBJECT_ANY) < 0)
             return {};
+        if (git_object_type(o.get()) == GIT_OBJECT_TAG) {
+            // git_reference_peel(GIT_OBJECT_ANY) would go through a commit, to its tree.
+            if (git_tag_peel(out(peeled), reinterpret_cast<git_tag *>(o.get())) < 0)
+                return {};
+            o = std::move(peeled);
+        }
         return {git_object_type(o.get()) == GIT_OBJECT_COMMIT ? RefTarget::Commit : RefTarget::Other,
                 from_git(*git_object_id(o.get()))};
     }

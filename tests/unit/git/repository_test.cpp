@@ -141,6 +141,28 @@ TEST_CASE("objects")
     }
 }
 
+TEST_CASE("what refs lead to")
+{
+    Sandbox box;
+    PackBuffer pack;
+    const Oid commit = chain(pack, 1).front();
+    box.publish(pack);
+    const std::string blob = box.git_ok("hash-object -w --stdin </dev/null");
+    box.git_ok("tag blob " + blob);
+    box.git_ok("tag light " + commit.hex());
+    box.git_ok("-c user.name=a -c user.email=b tag -m text deep " + commit.hex());
+    std::ofstream(box.repo_path() + "/refs/tags/gone") << std::string(39, '0') << "1\n";
+    const auto repo = Repository::open(box.repo_path());
+    CHECK(repo->target_of("refs/tags/blob").kind == RefTarget::Other);
+    CHECK(repo->target_of("refs/tags/blob").id.hex() == blob);
+    for (const char *name : {"refs/tags/light", "refs/tags/deep"}) {
+        CHECK(repo->target_of(name).kind == RefTarget::Commit);
+        CHECK(repo->target_of(name).id == commit);
+    }
+    CHECK(repo->target_of("refs/tags/gone").kind == RefTarget::Missing);
+    CHECK(repo->target_of("refs/tags/none").kind == RefTarget::Missing);
+}
+
 TEST_CASE("revisions")
 {
     Sandbox box;
