@@ -5,6 +5,7 @@
 #include "inspect/failure.hpp"
 #include "inspect/tail.hpp"
 #include "xsgit/git/commit_message.hpp"
+#include "xsgit/git/walk.hpp"
 
 #include <cerrno>
 #include <unistd.h>
@@ -34,6 +35,26 @@ std::optional<std::uint64_t> RepositoryView::seq_of(const Oid &commit) const
     return info ? std::optional(parse_trailers(info->message).seq) : std::nullopt;
 }
 
+/// Somebody may have committed on top of it in a clone.
+void RepositoryView::must_be_a_store() const
+{
+    constexpr int kFar = 1000;
+    if (tip_.is_null() && ::access((repo_->git_dir() + "/xsgit").c_str(), F_OK) == 0)
+        return; // a daemon begins just now
+    if (tip_.is_null())
+        throw GitError(repo_->git_dir() + " is a git repository without a branch main: it is no store's");
+    HistoryWalk walk(*repo_, tip_);
+    for (int i = 0; i < kFar; ++i) {
+        const auto c = walk.next();
+        if (!c)
+            break;
+        if (c->trailers.seq != 0)
+            return;
+    }
+    throw GitError(repo_->git_dir() +
+                   " is a git repository, but no store's: its commits were not made by xenstored");
+}
+
 std::unique_ptr<RepositoryView> RepositoryView::open(const std::string &path)
 {
     std::unique_ptr<RepositoryView> v(new RepositoryView(path));
@@ -49,8 +70,10 @@ std::unique_ptr<RepositoryView> RepositoryView::open(const std::string &path)
             v->tip_seq_ = *seq;
         }
         const auto tail = read_tail(*v->repo_, [&](const std::string &text) { v->notes_.push_back(text); });
-        if (!tail)
+        if (!tail) {
+            v->must_be_a_store();
             return v;
+        }
         // Beside a live daemon its history may have gone on in the meantime.
         v->refresh();
         if (tail->seq > v->tip_seq_) {

@@ -39,6 +39,7 @@ private:
     explicit RepositoryView(const std::string &path) : path_(path) {}
     Oid read_tip() const;
     Oid read_conflicts() const;
+    void must_be_a_store() const;
     /// Number of a commit; 0 if it is not ours, nullopt if it cannot be read (yet).
     std::optional<std::uint64_t> seq_of(const Oid &commit) const;
 

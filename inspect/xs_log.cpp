@@ -40,6 +40,16 @@ std::optional<std::int64_t> time_of(const std::string &option, const std::string
     return us;
 }
 
+Path path_of(const std::string &text)
+{
+    if (text.starts_with('#') || text.find("..") != text.npos)
+        throw ToolFailure(kUsage,
+                          fmt::format("not an absolute path of the store: {}; for history up to a commit use "
+                                      "--at REV, for what changed between two xs-diff",
+                                      escape(text)));
+    return parse_path(text);
+}
+
 class Log {
 public:
     Log(Tool &tool, const Options &options) : tool_(tool), o_(options)
@@ -50,7 +60,7 @@ public:
         if (!o_.grep.empty())
             filter_.grep.emplace(o_.grep);
         for (const std::string &p : o_.paths)
-            filter_.paths.push_back(parse_path(p));
+            filter_.paths.push_back(path_of(p));
         filter_.paths = outermost(std::move(filter_.paths));
         for (std::string &op : filter_.ops)
             std::transform(op.begin(), op.end(), op.begin(), [](unsigned char c) { return std::tolower(c); });

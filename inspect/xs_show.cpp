@@ -113,6 +113,10 @@ int show_commit(const RepositoryView &view, TreeReader &reader, const Oid &commi
 
 int show(Tool &tool, const Options &o)
 {
+    if (o.state && !o.what.empty())
+        throw ToolFailure(
+            kUsage, "--state is what the daemon knows now; it is not kept for older commits: leave out " +
+                        printable(o.what));
     const auto view = tool.open();
     if (o.state) {
         print(describe_state(view->repo()));

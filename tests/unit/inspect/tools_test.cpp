@@ -177,8 +177,8 @@ TEST_CASE("usage, and stores that are not there")
     fill(s);
     for (const char *bad :
          {"xs-log --nonsense", "xs-log relative/path", "xs-log -S never", "xs-log -o xml", "xs-log -g '('",
-          "xs-log -d five", "xs-show --tree --state", "xs-show 'HEAD:/a b'", "xs-diff",
-          "xs-diff '#1' '#2' '#3'", "xs-diff --stat --name-status '#1'"}) {
+          "xs-log -d five", "xs-show --tree --state", "xs-show --state '#1'", "xs-log '#2..#3'",
+          "xs-show 'HEAD:/a b'", "xs-diff", "xs-diff '#1' '#2' '#3'", "xs-diff --stat --name-status '#1'"}) {
         const Answer a = run(s, bad);
         CHECK_MESSAGE(a.code == 2, bad);
         CHECK_MESSAGE(a.out.empty(), bad);

@@ -145,6 +145,24 @@ TEST_CASE("clones")
     }
 }
 
+TEST_CASE("somebody's repository is not taken for a store")
+{
+    TestStore s;
+    const std::string dir = s.dir + "/program", git = "git -C " + dir + " -c user.name=a -c user.email=b ";
+    REQUIRE(std::system(
+                ("git init -q -b main " + dir + " && " + git + "commit -q --allow-empty -m mine").c_str()) ==
+            0);
+    CHECK_THROWS_WITH_AS(RepositoryView::open(dir), doctest::Contains("no store's"), ToolFailure);
+
+    s.publish();
+    const std::string clone = s.dir + "/clone",
+                      in_clone = "git -C " + clone + " -c user.name=a -c user.email=b ";
+    REQUIRE(std::system(("git clone -q " + s.path + " " + clone + " && " + in_clone +
+                         "commit -q --allow-empty -m note")
+                            .c_str()) == 0);
+    CHECK(RepositoryView::open(clone)->tip_seq() == 0); // theirs, on top of ours
+}
+
 TEST_CASE("no repository, no commit")
 {
     TestStore s;
@@ -156,6 +174,8 @@ TEST_CASE("no repository, no commit")
     }
     const std::string empty = s.dir + "/empty.git";
     Repository::create(empty);
+    CHECK_THROWS_AS(RepositoryView::open(empty), ToolFailure);
+    std::filesystem::create_directory(empty + "/xsgit");
     const auto view = RepositoryView::open(empty);
     CHECK(view->tip().is_null());
     CHECK(view->tip_seq() == 0);
