@@ -14,6 +14,9 @@ namespace {
 /// More changes than this at once: writing the object anew is cheaper than editing it.
 constexpr std::size_t kEdits = 16;
 
+/// As tree_text has it: no byte has changed.
+constexpr std::size_t kNowhere = std::string::npos;
+
 Oid digest_of(std::string_view name)
 {
     Sha1 sha;
@@ -88,7 +91,7 @@ void DirEncoder::build_flat(Part &part, std::vector<const Node *> nodes, unsigne
     if (level == 0)
         add_own_entries(part);
     set_perms(part, std::move(counts), level);
-    finish(part, nullptr);
+    finish(part, nullptr, 0);
 }
 
 void DirEncoder::build_split(Part &part, std::span<Hashed> nodes, unsigned level)
@@ -113,7 +116,7 @@ void DirEncoder::build_split(Part &part, std::span<Hashed> nodes, unsigned level
     if (level == 0)
         add_own_entries(part);
     set_perms(part, {}, level);
-    finish(part, nullptr);
+    finish(part, nullptr, 0);
 }
 
 void DirEncoder::add_own_entries(Part &part)
@@ -148,31 +151,33 @@ bool DirEncoder::update_part(Part &part, const Part &old, std::span<const ChildC
         rebuild(part, old, changes, level);
         return true;
     }
-    bool changed = split ? edit_split(part, changes, level) : edit_flat(part, changes, level);
+    std::size_t first = split ? edit_split(part, changes, level) : edit_flat(part, changes, level);
     part.count = count;
     if (level == 0)
-        changed |= edit_own_entries(part);
-    if (changed)
-        finish(part, &old);
-    return changed;
+        first = std::min(first, edit_own_entries(part));
+    if (first == kNowhere)
+        return false;
+    finish(part, &old, first);
+    return true;
 }
 
-bool DirEncoder::edit_flat(Part &part, std::span<const ChildChange> changes, unsigned level)
+std::size_t DirEncoder::edit_flat(Part &part, std::span<const ChildChange> changes, unsigned level)
 {
-    bool changed = false;
+    std::size_t first = kNowhere;
     bool leaf_lists_changed = own_perms_changed_;
     const auto is_leaf = [](const Node *n) { return n && !is_git_tree(*n); };
     for (const ChildChange &c : changes) {
         if (c.before && (!c.after || is_git_tree(*c.before) != is_git_tree(*c.after)))
-            changed |= tree_text::erase(part.content, c.before->name(), is_git_tree(*c.before));
+            first = std::min(first, tree_text::erase(part.content, c.before->name(), is_git_tree(*c.before)));
         if (c.after)
-            changed |= tree_text::set(part.content, c.after->name(), is_git_tree(*c.after), oid_of(*c.after));
+            first = std::min(first, tree_text::set(part.content, c.after->name(), is_git_tree(*c.after),
+                                                   oid_of(*c.after)));
         if (is_leaf(c.before) != is_leaf(c.after) ||
             (is_leaf(c.after) && !same_perms(c.before->perms(), c.after->perms())))
             leaf_lists_changed = true;
     }
     if (!leaf_lists_changed)
-        return changed;
+        return first;
     PermCounts counts = part.leaf_perms->counts;
     for (const ChildChange &c : changes) {
         if (is_leaf(c.before))
@@ -180,10 +185,10 @@ bool DirEncoder::edit_flat(Part &part, std::span<const ChildChange> changes, uns
         if (is_leaf(c.after))
             counts.add(c.after->perms());
     }
-    return set_perms(part, std::move(counts), level) || changed;
+    return std::min(first, set_perms(part, std::move(counts), level));
 }
 
-bool DirEncoder::edit_split(Part &part, std::span<const ChildChange> changes, unsigned level)
+std::size_t DirEncoder::edit_split(Part &part, std::span<const ChildChange> changes, unsigned level)
 {
     // Changes of one bucket must stand together.
     std::vector<std::pair<unsigned, ChildChange>> sorted;
@@ -193,7 +198,7 @@ bool DirEncoder::edit_split(Part &part, std::span<const ChildChange> changes, un
     std::stable_sort(sorted.begin(), sorted.end(),
                      [](const auto &a, const auto &b) { return a.first < b.first; });
     std::vector<ChildChange> of_bucket;
-    bool changed = false;
+    std::size_t first = kNowhere;
     auto next = sorted.begin();
     for (unsigned digit = 0; digit < 16; ++digit) {
         of_bucket.clear();
@@ -205,7 +210,7 @@ bool DirEncoder::edit_split(Part &part, std::span<const ChildChange> changes, un
         const Ref<Part> old = slot ? slot : Ref<Part>(new Part);
         if (count_after(old->count, of_bucket) == 0) {
             slot = nullptr;
-            changed |= tree_text::erase(part.content, bucket_entry(digit), true);
+            first = std::min(first, tree_text::erase(part.content, bucket_entry(digit), true));
             continue;
         }
         Ref<Part> bucket(new Part(*old));
@@ -216,26 +221,26 @@ bool DirEncoder::edit_split(Part &part, std::span<const ChildChange> changes, un
             slot = std::move(bucket);
             continue;
         }
-        changed |= tree_text::set(part.content, bucket_entry(digit), true, bucket->oid);
+        first = std::min(first, tree_text::set(part.content, bucket_entry(digit), true, bucket->oid));
         slot = std::move(bucket);
     }
     if (level == 0 && own_perms_changed_)
-        changed |= set_perms(part, {}, level);
-    return changed;
+        first = std::min(first, set_perms(part, {}, level));
+    return first;
 }
 
-bool DirEncoder::edit_own_entries(Part &part)
+std::size_t DirEncoder::edit_own_entries(Part &part)
 {
-    bool changed = false;
+    std::size_t first = kNowhere;
     if (old_dir_->value_ref() != dir_.value_ref() && old_dir_->value() != dir_.value()) {
         tree_text::erase(part.content, kValueEntry, false);
         tree_text::erase(part.content, kHexEntry, false);
         put_value(part);
-        changed = true;
+        first = 0;
     }
     if (special_)
-        changed |= tree_text::set(part.content, kSpecialEntry, true, *special_);
-    return changed;
+        first = std::min(first, tree_text::set(part.content, kSpecialEntry, true, *special_));
+    return first;
 }
 
 void DirEncoder::rebuild(Part &part, const Part &old, std::span<const ChildChange> changes, unsigned level)
@@ -274,7 +279,7 @@ void DirEncoder::rebuild(Part &part, const Part &old, std::span<const ChildChang
     build_part(part, nodes, level);
 }
 
-bool DirEncoder::set_perms(Part &part, PermCounts counts, unsigned level)
+std::size_t DirEncoder::set_perms(Part &part, PermCounts counts, unsigned level)
 {
     const bool bucket = level != 0;
     std::vector<const Node *> leaves;
@@ -284,7 +289,7 @@ bool DirEncoder::set_perms(Part &part, PermCounts counts, unsigned level)
     if (part.leaf_perms && part.leaf_perms->text == text) {
         part.leaf_perms =
             Ref<const LeafPerms>(new LeafPerms(std::move(counts), std::move(text), part.leaf_perms->oid));
-        return false;
+        return kNowhere;
     }
     if (text.empty()) {
         part.leaf_perms = Ref<const LeafPerms>(new LeafPerms(std::move(counts), {}, {}));
@@ -312,9 +317,10 @@ std::vector<const Node *> DirEncoder::leaves_of(const Part &part, unsigned level
     return leaves;
 }
 
-void DirEncoder::finish(Part &part, const Part *old)
+/// `same`: how many bytes at the beginning are those of `old`.
+void DirEncoder::finish(Part &part, const Part *old, std::size_t same)
 {
-    part.oid = hash_object(ObjectType::Tree, part.content);
+    part.oid = hash_tree(part.content, same, part.marks);
     part.placement = old ? out_.put(ObjectType::Tree, part.oid, part.content, &old->placement, old->content)
                          : out_.put(ObjectType::Tree, part.oid, part.content);
 }

@@ -43,16 +43,17 @@ private:
 
     /// True if anything changed. The id and the objects are written then.
     bool update_part(Part &part, const Part &old, std::span<const ChildChange> changes, unsigned level);
-    bool edit_flat(Part &part, std::span<const ChildChange> changes, unsigned level);
-    bool edit_split(Part &part, std::span<const ChildChange> changes, unsigned level);
-    bool edit_own_entries(Part &part);
+    /// Offset of the first byte that is another one now; npos if there is none.
+    std::size_t edit_flat(Part &part, std::span<const ChildChange> changes, unsigned level);
+    std::size_t edit_split(Part &part, std::span<const ChildChange> changes, unsigned level);
+    std::size_t edit_own_entries(Part &part);
     void rebuild(Part &part, const Part &old, std::span<const ChildChange> changes, unsigned level);
 
-    /// Brings the %perms entry of `part` in line with `counts`. True if the content changed.
-    bool set_perms(Part &part, PermCounts counts, unsigned level);
+    /// Brings the %perms entry of `part` in line with `counts`. As edit_flat().
+    std::size_t set_perms(Part &part, PermCounts counts, unsigned level);
     std::vector<const Node *> leaves_of(const Part &part, unsigned level) const;
     void put_value(Part &part);
-    void finish(Part &part, const Part *old);
+    void finish(Part &part, const Part *old, std::size_t same);
 
     const Node &dir_;
     const Oid *special_;

@@ -68,14 +68,13 @@ std::optional<Oid> Oid::from_hex(std::string_view hex)
     return id;
 }
 
-Oid hash_object(ObjectType type, std::string_view content)
+Sha1 begin_object(ObjectType type, std::size_t size) noexcept
 {
     // "tree 123\0", put together from the right: no formatter in the hot path.
     char header[32];
     char *const end = header + sizeof header;
     char *p = end;
     *--p = '\0';
-    std::size_t size = content.size();
     do {
         *--p = static_cast<char>('0' + size % 10);
     } while (size /= 10);
@@ -85,6 +84,12 @@ Oid hash_object(ObjectType type, std::string_view content)
 
     Sha1 sha;
     sha.update({p, static_cast<std::size_t>(end - p)});
+    return sha;
+}
+
+Oid hash_object(ObjectType type, std::string_view content)
+{
+    Sha1 sha = begin_object(type, content.size());
     sha.update(content);
     return sha.finish();
 }

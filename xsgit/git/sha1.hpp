@@ -5,11 +5,13 @@
 
 #include "xsgit/git/oid.hpp"
 
+#include <cstddef>
 #include <openssl/sha.h>
 #include <string_view>
 
 namespace xsgit {
 
+/// Copies go on from where the original stands.
 class Sha1 {
 public:
     Sha1() noexcept;
@@ -20,5 +22,8 @@ public:
 private:
     SHA_CTX state_;
 };
+
+/// SHA-1 of an object of `size` bytes, which follow.
+Sha1 begin_object(ObjectType type, std::size_t size) noexcept;
 
 } // namespace xsgit

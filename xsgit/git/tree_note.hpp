@@ -7,6 +7,7 @@
 #include "xsgit/git/leaf_perms.hpp"
 #include "xsgit/git/oid.hpp"
 #include "xsgit/git/pack_buffer.hpp"
+#include "xsgit/git/tree_hash.hpp"
 #include "xsgit/tree/node.hpp"
 
 #include <array>
@@ -43,7 +44,7 @@ struct Part final : RefCounted<Part> {
 
     Part() = default;
     Part(const Part &o)
-        : RefCounted<Part>(o), oid(o.oid), placement(o.placement), content(o.content),
+        : RefCounted<Part>(o), oid(o.oid), placement(o.placement), content(o.content), marks(o.marks),
           leaf_perms(o.leaf_perms), count(o.count),
           buckets(o.buckets ? std::make_unique<Buckets>(*o.buckets) : nullptr)
     {
@@ -53,6 +54,7 @@ struct Part final : RefCounted<Part> {
     Oid oid;
     Placement placement;
     std::string content;
+    Ref<const HashMarks> marks;       // of the content
     Ref<const LeafPerms> leaf_perms;  // null: no %perms yet
     std::size_t count = 0;            // children in here, in buckets too
     std::unique_ptr<Buckets> buckets; // null: flat

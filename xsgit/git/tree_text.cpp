@@ -112,29 +112,30 @@ void append(std::string &content, std::string_view name, bool tree, const Oid &i
     content.append(id_bytes(id), kIdSize);
 }
 
-bool set(std::string &content, std::string_view name, bool tree, const Oid &id)
+std::size_t set(std::string &content, std::string_view name, bool tree, const Oid &id)
 {
     const Spot spot = locate(content, name, tree);
     if (spot.found) {
         char *const old = content.data() + spot.end - kIdSize;
         if (std::memcmp(old, id_bytes(id), kIdSize) == 0)
-            return false;
+            return std::string::npos;
         std::memcpy(old, id_bytes(id), kIdSize);
-        return true;
+        return spot.end - kIdSize;
     }
     std::string entry;
     entry.reserve(kBlobMode.size() + name.size() + 1 + kIdSize);
     append(entry, name, tree, id);
     content.insert(spot.at, entry);
-    return true;
+    return spot.at;
 }
 
-bool erase(std::string &content, std::string_view name, bool tree)
+std::size_t erase(std::string &content, std::string_view name, bool tree)
 {
     const Spot spot = locate(content, name, tree);
-    if (spot.found)
-        content.erase(spot.at, spot.end - spot.at);
-    return spot.found;
+    if (!spot.found)
+        return std::string::npos;
+    content.erase(spot.at, spot.end - spot.at);
+    return spot.at;
 }
 
 bool Reader::next(Entry &e) noexcept

@@ -28,10 +28,11 @@ std::size_t find(std::string_view content, std::string_view name, bool tree) noe
 Oid id_of(std::string_view content, std::string_view name, bool tree) noexcept;
 
 void append(std::string &content, std::string_view name, bool tree, const Oid &id);
-/// Overwrites the id of the entry, or adds it. False if it was there with this id.
-bool set(std::string &content, std::string_view name, bool tree, const Oid &id);
-/// False if there was none.
-bool erase(std::string &content, std::string_view name, bool tree);
+/// Overwrites the id of the entry, or adds it. Offset of the first byte that is another one now; npos if it was there
+/// with this id.
+std::size_t set(std::string &content, std::string_view name, bool tree, const Oid &id);
+/// Offset of what is gone; npos if there was none.
+std::size_t erase(std::string &content, std::string_view name, bool tree);
 
 /// Reads entries one by one; names are views into `content`.
 class Reader {

@@ -21,6 +21,16 @@ Oid id_of_number(unsigned n)
 
 } // namespace
 
+namespace {
+
+/// `at`: npos if they are the same.
+bool same_up_to(const std::string &before, const std::string &after, std::size_t at)
+{
+    return at == std::string::npos ? before == after : before.compare(0, at, after, 0, at) == 0;
+}
+
+} // namespace
+
 TEST_CASE("entries are set, found and erased in git's order")
 {
     // The order is that of the names with "/" behind a tree's.
@@ -38,13 +48,18 @@ TEST_CASE("entries are set, found and erased in git's order")
         const bool tree = random() % 2;
         const std::string key = tree ? name + "/" : name;
         const Oid id = id_of_number(step % 64);
+        const std::string before = content;
         if (random() % 2) {
             const bool changes = !model.contains(key) || model[key] != id;
-            CHECK(tt::set(content, name, tree, id) == changes);
+            const std::size_t at = tt::set(content, name, tree, id);
+            CHECK((at != std::string::npos) == changes);
+            CHECK(same_up_to(before, content, at));
             model[key] = id;
             CHECK(tt::id_of(content, name, tree) == id);
         } else {
-            CHECK(tt::erase(content, name, tree) == (model.erase(key) == 1));
+            const std::size_t at = tt::erase(content, name, tree);
+            CHECK((at != std::string::npos) == (model.erase(key) == 1));
+            CHECK(same_up_to(before, content, at));
             CHECK(tt::find(content, name, tree) == std::string::npos);
             CHECK(tt::id_of(content, name, tree).is_null());
         }
