@@ -3,8 +3,9 @@
 # copy of this machine's root. There is no Xen: the hypervisor is a folder of files, and the daemon runs with
 # --standalone. Needs root (". tests/service/host.sh"; host_dir is an empty folder to work in).
 
-# As procfs takes no folders, xenfs is found here: host_copy changes the path in the unit and in Xen's init script.
-xenfs=/sys/xen
+# As procfs takes no folders, xenfs is found here: the path in the unit and in Xen's init script is changed. It has to be
+# in /proc, of which the unit's settings make systemd mount another instance for the daemon.
+xenfs=/proc/tty
 
 # host_files: $root is a copy of this machine's root, to put files into; host_boot comes next. The changes outlive the
 # end of the host, as a disk would.
@@ -35,12 +36,12 @@ host_install() {
 # The hypervisor's and the kernel's files, and the mounts that any boot makes. Runs in the host's namespaces.
 host_mounts() {
     cd "$root" && mount -t proc proc proc && mount -t tmpfs none sys && mount -t tmpfs none run &&
-        mount -t tmpfs none tmp && mount -t tmpfs none dev || return
-    mkdir -p sys/hypervisor/version sys/xen sys/fs/cgroup dev/shm dev/pts
+        mount -t tmpfs none tmp && mount -t tmpfs none dev && mount -t tmpfs none ".$xenfs" || return
+    mkdir -p sys/hypervisor/version sys/fs/cgroup dev/shm dev/pts
     echo xen >sys/hypervisor/type
     echo 4 >sys/hypervisor/version/major
     echo 17 >sys/hypervisor/version/minor
-    echo control_d >sys/xen/capabilities
+    echo control_d >".$xenfs/capabilities"
     for node in null zero full random urandom tty; do
         touch dev/$node && mount --bind /dev/$node dev/$node || return
     done
