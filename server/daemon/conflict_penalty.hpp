@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Guests whose commits make others' transactions fail. The write-rate limit alone does not help a transaction that
+// Guests whose commits make transactions of the control domain fail. The write-rate limit alone does not help a transaction that
 // takes longer than the guest's next credit: here, who is found guilty again and again is left unserved for a while
 // each time, and the longer the more often, so that a transaction of almost a second gets through at last.
 //
@@ -19,7 +19,7 @@ public:
     static constexpr std::int64_t kFactor = 4;          // and each time so many times as long
     static constexpr std::int64_t kMostMs = 1'000;
 
-    /// A commit of `domid` made another's transaction fail. Times are monotonic, ms. O(1).
+    /// A commit of `domid` made such a transaction fail. Times are monotonic, ms. O(1).
     void caused(std::uint32_t domid, std::int64_t now_ms);
     /// Milliseconds until requests of `domid` may be served again; 0: now. O(1).
     std::int64_t wait_ms(std::uint32_t domid, std::int64_t now_ms) const;

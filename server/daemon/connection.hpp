@@ -33,17 +33,19 @@ struct Connection {
     Outbox outbox;
     std::uint64_t id; // incarnation
     std::uint32_t domid;
-    std::uint32_t interest = 0;     // epoll's
-    bool ready = false;             // on the loop's list: it is its turn
-    bool dirty = false;             // on the loop's list: something to send
-    bool full = false;              // the other side takes no more
-    bool stalled = false;           // too much unsent: no requests are read
-    bool held = false;              // on the loop's list: the store did not take its request now
-    bool deaf = false;              // nobody reads what we send
-    bool ignored = false;           // broke the rules: neither read nor written any more
-    bool closing = false;           // on the loop's list: will be gone soon
-    std::uint64_t control_wait = 0; // see ControlService::serve()
-    bool poison = false;            // its next request ended earlier servers
+    std::uint32_t interest = 0; // epoll's
+    bool ready = false;         // on the loop's list: it is its turn
+    bool dirty = false;         // on the loop's list: something to send
+    bool full = false;          // the other side takes no more
+    bool stalled = false;       // too much unsent: no requests are read
+    bool held = false;          // on the loop's list: the store did not take its request now
+    bool counting = false;      // on the loop's list: what waits for it counts against those who caused it
+    std::int64_t lenient_until_ms = 0; // it did not take what counted: until then nothing does
+    bool deaf = false;                 // nobody reads what we send
+    bool ignored = false;              // broke the rules: neither read nor written any more
+    bool closing = false;              // on the loop's list: will be gone soon
+    std::uint64_t control_wait = 0;    // see ControlService::serve()
+    bool poison = false;               // its next request ended earlier servers
 };
 
 } // namespace xsgit::server

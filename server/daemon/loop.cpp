@@ -79,8 +79,11 @@ Loop::End Loop::run()
             scan();
         if (!limited_.empty() && now_ms() >= limited_until_ms_)
             release_limited();
+        if (!counting_.empty() && now_ms() >= forgive_again_ms_)
+            forgive_caused();
         serve();
         flush_dirty();
+        go_on();
         reap();
     }
     return stop_ ? End::Stop : End::KeeperGone;
@@ -99,9 +102,11 @@ int Loop::timeout() const
         return 0;
     if (waiting())
         return 1;
-    if (accepting_ && rings_.empty())
+    if (accepting_ && rings_.empty() && counting_.empty())
         return -1;
-    std::int64_t next = accepting_ ? scan_again_ms_ : accept_again_ms_;
+    std::int64_t next = accepting_ ? INT64_MAX : accept_again_ms_;
+    if (!counting_.empty())
+        next = std::min(next, forgive_again_ms_);
     if (!rings_.empty())
         next = std::min(next, scan_again_ms_);
     if (!limited_.empty())

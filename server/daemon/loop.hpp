@@ -4,6 +4,7 @@
 // they lie while a process dies is the slots'.
 #pragma once
 
+#include "server/daemon/caused_events.hpp"
 #include "server/daemon/conflict_penalty.hpp"
 #include "server/daemon/connection.hpp"
 #include "server/daemon/control_service.hpp"
@@ -45,7 +46,8 @@ public:
         std::string state_dir; // where a poisonous request is kept
         std::string settings;  // facts of a Settings event to begin with; empty: none
         unsigned blame = 0;    // how much a request is to blame that was being executed at the last death
-        /// A guest's events that were not sent for so long are dropped; 0: never.
+        /// A guest's events that were not sent for so long are dropped, and those of others hold no guest up that
+        /// caused them; 0: never.
         std::int64_t event_timeout_ms = 20'000;
     };
     explicit Loop(const Parts &parts);
@@ -77,7 +79,6 @@ private:
     std::optional<std::string> find_facts(const Event &e, Connection &c);
     void tell_refusals();
     void keep_poison(const Event &e);
-    bool overdue(const Connection &c) const;
     void misbehaved(Connection &c, RingError why);
     bool tell_misbehaviour();
     void deliver(std::uint64_t event);
@@ -89,6 +90,13 @@ private:
     bool over_limit(Connection &c);
     void charge(const Connection &c, std::uint64_t commits_before);
     void release_limited();
+    bool overdue(const Connection &c) const;
+    std::size_t outstanding(const Connection &c) const;
+    void count_caused(Connection &c);
+    void settle_caused(Connection &c);
+    void forgive_caused();
+    std::int64_t patience_ms(const Connection &c) const;
+    void go_on();
 
     // loop_clients.cpp
     void accept_some();
@@ -137,6 +145,11 @@ private:
     std::int64_t limited_until_ms_ = 0;      // some of them
     WriteLimiter limiter_;
     ConflictPenalty penalty_;
+    CausedEvents caused_;
+    std::uint64_t cause_ = 0; // the guest's connection whose request is executed; 0: none that counts
+    std::vector<Connection *> counting_; // receivers of events that count
+    std::vector<std::uint64_t> lighter_; // connections that may be read again
+    std::int64_t forgive_again_ms_ = 0;
     std::unordered_map<std::uint32_t, Connection *> rings_; // by local port
     std::optional<PendingRing> pending_ring_;               // prepared for an INTRODUCE
     RingHost::Pending rung_;

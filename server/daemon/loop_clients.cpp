@@ -137,6 +137,11 @@ void Loop::remove(Connection &c)
         std::erase(held_, &c);
         std::erase(limited_, &c);
     }
+    c.outbox.clear();
+    settle_caused(c);
+    if (c.counting)
+        std::erase(counting_, &c);
+    caused_.forget(c.id);
     if (c.fd == kNoFd) {
         limiter_.forget(c.domid);
         penalty_.forget(c.domid);

@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Guests that write so much that others' transactions cannot succeed.
+// What guests are made to wait for: others' transactions that cannot succeed beside their writes, and others who have
+// not taken yet what these writes have caused.
 #include "server/daemon/loop.hpp"
 
 #include "server/daemon/clock.hpp"
+#include "xsgit/base/limits.hpp"
 
 #include <algorithm>
 #include <fmt/core.h>
 #include <utility>
 
 namespace xsgit::server {
+namespace {
+
+constexpr std::size_t kCausedBytes =
+    64u << 10; // of a guest's events that others have not taken, whatever the limit
+constexpr std::int64_t kForgiveEveryMs = 200;
+constexpr std::int64_t kPatienceWithGuestsMs = 1'000;
+constexpr std::int64_t kLenientMs =
+    60'000; // so that somebody who reads now and then cannot hold others up again and again
+
+} // namespace
 
 /// Whether a guest has to wait before its next request. It is not even looked at: what it wants does not matter.
 bool Loop::over_limit(Connection &c)
@@ -26,7 +38,7 @@ bool Loop::over_limit(Connection &c)
     limited_until_ms_ = limited_.empty() ? now + wait : std::min(limited_until_ms_, now + wait);
     p_.log.warning(fmt::format("write rate of domain {}", c.domid),
                    fmt::format("write rate limit: domain {} is affected: {}", c.domid,
-                               penalty != 0 ? "its writes make others' transactions fail"
+                               penalty != 0 ? "its writes make transactions of the control domain fail"
                                             : "it writes too much while others have transactions open"));
     return true;
 }
@@ -46,6 +58,104 @@ void Loop::release_limited()
     for (Connection *c : std::exchange(limited_, {})) {
         c->held = false;
         look(*c);
+    }
+}
+
+/// Requests of a guest whose answers it has not taken, or whose events others have not.
+std::size_t Loop::outstanding(const Connection &c) const
+{
+    return c.unsent_replies() + caused_.load(c.id).requests;
+}
+
+/// Whether it, or those who hear of what it does, have to take what we have before we do more for it.
+bool Loop::overdue(const Connection &c) const
+{
+    if (c.outbox.bytes() > kOutputStall)
+        return true;
+    // Of sockets, and of the control domain, we rather buffer much: others wait for what they do.
+    if (c.fd != kNoFd || c.domid == 0)
+        return false;
+    const std::size_t requests = outstanding(c);
+    if (requests == 0)
+        return false;
+    const std::uint32_t limit = p_.fold.outstanding_limit(c.domid);
+    return limit != 0 && (requests >= limit || caused_.load(c.id).bytes > kCausedBytes);
+}
+
+/// How long events may wait for it before they count against nobody any more.
+std::int64_t Loop::patience_ms(const Connection &c) const
+{
+    const bool privileged = c.fd != kNoFd || c.domid == 0;
+    if (!privileged)
+        return kPatienceWithGuestsMs;
+    return p_.event_timeout_ms != 0 ? p_.event_timeout_ms : INT64_MAX / 2;
+}
+
+/// After a try to send: what is left waits, and counts.
+void Loop::count_caused(Connection &c)
+{
+    if (c.outbox.empty())
+        return;
+    const std::vector<Outbox::Caused> waiting = c.outbox.take_waiting();
+    if (waiting.empty())
+        return;
+    const std::int64_t now = now_ms();
+    if (now < c.lenient_until_ms || (c.lenient_until_ms != 0 && c.outbox.oldest_ms() < now - patience_ms(c)))
+        return c.outbox.count_no_more();
+    c.lenient_until_ms = 0;
+    for (const Outbox::Caused &e : waiting)
+        caused_.waits(e.event, e.by, e.bytes);
+    if (c.counting)
+        return;
+    c.counting = true;
+    if (counting_.empty())
+        forgive_again_ms_ = now + kForgiveEveryMs;
+    counting_.push_back(&c);
+}
+
+void Loop::settle_caused(Connection &c)
+{
+    for (const Outbox::Caused &e : c.outbox.take_gone())
+        if (const std::uint64_t by = caused_.gone(e.event, e.bytes); by != 0)
+            lighter_.push_back(by);
+}
+
+/// Somebody who takes nothing holds nobody up for long: a guest that stops reading what another one does, or a client
+/// that somebody has stopped. What it misses then is its own.
+void Loop::forgive_caused()
+{
+    const std::int64_t now = now_ms();
+    forgive_again_ms_ = now + kForgiveEveryMs;
+    std::erase_if(counting_, [&](Connection *c) {
+        const std::int64_t oldest = c->outbox.oldest_counted_ms();
+        if (oldest != INT64_MAX && oldest >= now - patience_ms(*c))
+            return false;
+        if (oldest != INT64_MAX) {
+            c->outbox.count_no_more();
+            settle_caused(*c);
+            c->lenient_until_ms = now + kLenientMs;
+            p_.log.warning(
+                "slow-reader",
+                fmt::format("connection {} (domain {}) does not take its watch events; those who cause "
+                            "them do not wait for it any longer",
+                            c->id, c->domid));
+        }
+        c->counting = false;
+        return true;
+    });
+}
+
+/// Those whose load is less now are read again.
+void Loop::go_on()
+{
+    while (!lighter_.empty()) {
+        const auto it = clients_.find(lighter_.back());
+        lighter_.pop_back();
+        if (it == clients_.end() || !it->second->stalled || overdue(*it->second))
+            continue;
+        it->second->stalled = false;
+        look(*it->second);
+        watch(*it->second);
     }
 }
 

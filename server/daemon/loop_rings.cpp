@@ -398,6 +398,7 @@ void Loop::scan()
         if (const std::size_t n = c->outbox.expire(now - p_.event_timeout_ms); n != 0) {
             p_.log.warning("events-expired",
                            fmt::format("domain {} does not read: {} watch events are dropped", c->domid, n));
+            settle_caused(*c);
             if (c->outbox.empty())
                 p_.names.nothing_waits(c->index);
             else

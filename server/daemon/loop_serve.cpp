@@ -20,6 +20,12 @@ constexpr int kPieces = 16;
 /// Requests that ended the server and are kept for its developers.
 constexpr int kPoisonFiles = 16;
 
+/// Whether what the request makes others be told counts against its guest.
+bool counts(const Connection &c, const Event &e)
+{
+    return c.fd == kNoFd && c.domid != 0 && e.kind == EventKind::Request && e.wire.size() >= kHeaderSize;
+}
+
 int count_files(const std::string &dir, std::string_view prefix)
 {
     int n = 0;
@@ -74,21 +80,6 @@ void Loop::look(Connection &c)
     }
 }
 
-/// Whether it has to take what we have for it before we do more for it.
-bool Loop::overdue(const Connection &c) const
-{
-    if (c.outbox.bytes() > kOutputStall)
-        return true;
-    // Of sockets, and of the control domain, we rather buffer much: others wait for what they do.
-    if (c.fd != kNoFd || c.domid == 0)
-        return false;
-    const std::size_t replies = c.unsent_replies();
-    if (replies == 0)
-        return false;
-    const std::uint32_t limit = p_.fold.outstanding_limit(c.domid);
-    return limit != 0 && replies >= limit;
-}
-
 void Loop::serve()
 {
     for (int n = 0; n < kBurst && !ready_.empty(); ++n) {
@@ -133,7 +124,9 @@ bool Loop::execute(Connection &c)
     const Slot::Executing before = c.slot.executing();
     c.slot.set_executing({e.request, before.blame});
     const std::uint64_t commits = p_.fold.commits();
+    cause_ = counts(c, e) ? c.id : 0;
     const bool done = execute(e);
+    cause_ = 0;
     charge(c, commits);
     give_back_pending(); // what INTRODUCE had prepared, if the state did not want it
     if (!done) {
@@ -179,7 +172,7 @@ std::optional<std::string> Loop::find_facts(const Event &e, Connection &c)
     if (needs.outstanding) {
         std::uint64_t n = 0;
         for (const auto &[port, ring] : rings_)
-            n += ring->domid == *needs.outstanding ? ring->unsent_replies() : 0;
+            n += ring->domid == *needs.outstanding ? outstanding(*ring) : 0;
         add_outstanding(facts, n);
     }
     return facts;
@@ -227,8 +220,9 @@ void Loop::deliver(std::uint64_t event)
         if (c->deaf)
             continue;
         const bool first = c->outbox.empty();
-        const std::int64_t now = o.event && c->fd == kNoFd ? now_ms() : 0;
-        if (c->outbox.add(name, o.event, out_.bytes(o), now) == Outbox::Added::Dropped)
+        const std::uint64_t by = o.event && c->id != cause_ ? cause_ : 0;
+        const std::int64_t now = o.event && (by != 0 || c->fd == kNoFd) ? now_ms() : 0;
+        if (c->outbox.add(name, o.event, out_.bytes(o), now, by) == Outbox::Added::Dropped)
             p_.log.warning("events-dropped",
                            fmt::format("connection {} does not read; its watch events are dropped", c->id));
         if (first && !c->outbox.empty())
@@ -243,8 +237,10 @@ void Loop::deliver(std::uint64_t event)
 
 void Loop::flush(Connection &c)
 {
-    if (c.full || c.deaf)
+    if (c.full || c.deaf) {
+        count_caused(c);
         return c.transport->nudge();
+    }
     Slot::Send result = c.slot.send();
     while (result == Slot::Send::Done && !c.outbox.empty()) {
         const Outbox::Batch batch = c.outbox.take(c.slot.buffer(), Slot::buffer_size());
@@ -260,6 +256,8 @@ void Loop::flush(Connection &c)
         return misbehaved(c, RingError::Index);
     c.transport->nudge();
     c.full = result == Slot::Send::Full;
+    count_caused(c);
+    settle_caused(c);
     if (c.stalled && c.outbox.bytes() <= kOutputStall / 2 && !overdue(c)) {
         c.stalled = false;
         look(c);
@@ -283,6 +281,7 @@ void Loop::make_deaf(Connection &c)
         return;
     c.deaf = true;
     c.outbox.clear();
+    settle_caused(c);
     p_.names.nothing_waits(c.index);
     c.full = c.stalled = false;
     look(c);

@@ -29,7 +29,8 @@ std::uint64_t hash_of(std::string_view message) noexcept
 
 } // namespace
 
-Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message, std::int64_t now_ms)
+Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message, std::int64_t now_ms,
+                          std::uint64_t by)
 {
     assert(empty() || items_.back().name < name);
     std::uint64_t hash = 0;
@@ -37,14 +38,15 @@ Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message,
         const bool special = message.size() > kHeaderSize && message[kHeaderSize] == '@';
         if (!special && !empty() && waiting(message))
             return Added::Merged;
-        if (bytes() + message.size() > kOutputDropEvents)
-            return Added::Dropped;
+        // Who waits for the end of a domain counts on being told; there are only as many kinds as it has watches.
+        if (bytes() + message.size() > kOutputDropEvents && (!special || waiting(message)))
+            return special ? Added::Merged : Added::Dropped;
         if (indexed_) {
             hash = hash_of(message);
             index_.emplace(hash, dropped_bytes_ + data_.size());
         }
     }
-    items_.push_back({name, static_cast<std::uint32_t>(message.size()), event, hash, now_ms});
+    items_.push_back({name, static_cast<std::uint32_t>(message.size()), event, hash, now_ms, by, false});
     replies_ += !event;
     data_.append(message);
     return Added::Queued;
@@ -96,28 +98,76 @@ Outbox::Batch Outbox::take(char *to, std::size_t size)
     Batch batch;
     const std::size_t begin = data_head_;
     for (; head_ < items_.size() && batch.bytes + items_[head_].length <= size; ++head_) {
-        const Item &item = items_[head_];
+        Item &item = items_[head_];
         if (indexed_ && item.event)
             forget(item, dropped_bytes_ + data_head_);
         replies_ -= !item.event;
         data_head_ += item.length;
         batch.bytes += item.length;
         batch.last = item.name;
+        let_go(item);
     }
     std::memcpy(to, data_.data() + begin, batch.bytes);
     if (empty()) {
-        clear();
+        reset();
     } else if (data_head_ > data_.size() / 2) {
         data_.erase(0, data_head_);
         dropped_bytes_ += data_head_;
         data_head_ = 0;
         items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(head_));
+        told_ -= std::min(told_, head_);
         head_ = 0;
     }
     return batch;
 }
 
-void Outbox::clear() noexcept
+/// Whoever counts it is told.
+void Outbox::let_go(Item &item)
+{
+    if (std::exchange(item.counted, false))
+        gone_.push_back({item.name.event, item.by, item.length});
+    item.by = 0;
+}
+
+std::vector<Outbox::Caused> Outbox::take_waiting()
+{
+    std::vector<Caused> waiting;
+    for (told_ = std::max(told_, head_); told_ < items_.size(); ++told_)
+        if (Item &item = items_[told_]; item.by != 0 && !item.counted) {
+            item.counted = true;
+            waiting.push_back({item.name.event, item.by, item.length});
+        }
+    return waiting;
+}
+
+void Outbox::count_no_more()
+{
+    for (std::size_t i = head_; i < told_; ++i)
+        let_go(items_[i]);
+}
+
+std::int64_t Outbox::oldest_counted_ms() const noexcept
+{
+    for (std::size_t i = head_; i < told_; ++i)
+        if (items_[i].counted)
+            return items_[i].added_ms;
+    return INT64_MAX;
+}
+
+std::int64_t Outbox::oldest_ms() const noexcept
+{
+    const auto it = std::find_if(items_.begin() + static_cast<std::ptrdiff_t>(head_), items_.end(),
+                                 [](const Item &i) { return i.added_ms != 0; });
+    return it == items_.end() ? INT64_MAX : it->added_ms;
+}
+
+void Outbox::clear()
+{
+    count_no_more();
+    reset();
+}
+
+void Outbox::reset() noexcept
 {
     // A burst's memory is given back, everyday's is kept.
     constexpr std::size_t kKeep = 4096;
@@ -130,7 +180,7 @@ void Outbox::clear() noexcept
     if (indexed_)
         index_ = {};
     indexed_ = false;
-    head_ = data_head_ = replies_ = 0;
+    head_ = told_ = data_head_ = replies_ = 0;
     dropped_bytes_ = 0;
 }
 
@@ -145,12 +195,14 @@ std::size_t Outbox::expire(std::int64_t before_ms)
     std::string data;
     std::size_t at = data_head_, replies = 0;
     for (std::size_t i = head_; i < items_.size(); at += items_[i++].length)
-        if (!old(items_[i])) {
+        if (old(items_[i])) {
+            let_go(items_[i]);
+        } else {
             items.push_back(items_[i]);
             data.append(data_, at, items_[i].length);
             replies += !items_[i].event;
         }
-    clear();
+    reset();
     items_ = std::move(items);
     data_ = std::move(data);
     replies_ = replies;

@@ -64,7 +64,7 @@ public:
     /// may leave before this returned true. False: the journal is full, try again when the committer has made room (nothing was executed).
     bool execute(Event &e, Outputs &out);
 
-    /// Domains whose commits have made others' transactions fail since the last call, once for each that failed;
+    /// Domains whose commits have made transactions of the control domain's clients fail since the last call, once for each that failed;
     /// known some milliseconds later, and not all if there are very many. O(1) if there are none.
     std::vector<std::uint32_t> take_culprits();
 

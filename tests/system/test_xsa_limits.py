@@ -62,6 +62,38 @@ def xsa_206_starvation():
         check(not errors and writes[0] >= 5, "XSA-206: and is answered itself", errors or writes)
 
 
+def xsa_206_no_weapon():
+    """Who may read what another guest writes cannot slow that one down by transactions that fail."""
+    with World() as w:
+        g, other = w.guest(1), w.guest(2)
+        g.write("data/x", "0")
+        w.c.set_perms("/local/domain/1/data/x", ["n1", "r2"])
+        stop, failed = threading.Event(), [0]
+
+        def provoke():
+            while not stop.is_set():
+                tx = other.start()
+                other.read("/local/domain/1/data/x", tx)
+                time.sleep(0.02)
+                failed[0] += refused(other.end, tx) == "EAGAIN"
+        t = threading.Thread(target=provoke)
+        t.start()
+        slowest = 0
+        try:
+            for i in range(100):
+                begin = time.monotonic()
+                g.write("data/x", str(i))
+                slowest = max(slowest, time.monotonic() - begin)
+                time.sleep(0.02)
+        finally:
+            stop.set()
+            t.join()
+        check(failed[0] > 20, "XSA-206: transactions of a guest that reads another one's nodes fail", failed)
+        # The penalty would be 50 ms, 200 ms, 800 ms, then a second each.
+        check("make transactions" not in w.d.log_text(), f"XSA-206: the other one is not held up for it (slowest {slowest:.2f} s)",
+              w.d.log_tail())
+
+
 def xsa_206_write_rate():
     """The same, for a guest that has used up what it may write at first without being slowed."""
     with World() as w:
@@ -535,7 +567,7 @@ def xsa_354_flood_for_an_agent():
         equal(agent.read("/local/domain/1/data/attr299"), b"2999", "XSA-354: the agent sees the last state")
 
 
-harness.main(xsa_206_starvation, xsa_206_write_rate, xsa_272_every_creation_counts, xsa_323_relative_paths,
+harness.main(xsa_206_starvation, xsa_206_no_weapon, xsa_206_write_rate, xsa_272_every_creation_counts, xsa_323_relative_paths,
              xsa_324_long_events, xsa_326_limits, xsa_330_reset_watches, xsa_349_equal_events, xsa_354_flood_for_an_agent,
              xsa_414_failed_creation, xsa_415_failed_creation_in_transaction, xsa_416_request_memory,
              xsa_418_deep_trees, xsa_421_create_and_remove, xsa_484_reset_in_transaction)

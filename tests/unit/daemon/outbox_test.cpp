@@ -130,3 +130,76 @@ TEST_CASE("the committer is told a safe bound of what was sent")
     names.remove(5);
     CHECK(names.sent_up_to(5) > OutputName{1'000'000'000, 0});
 }
+
+TEST_CASE("what others have caused is counted while it waits")
+{
+    const auto numbers = [](const std::vector<Outbox::Caused> &list) {
+        std::vector<std::uint64_t> n;
+        for (const Outbox::Caused &c : list)
+            n.push_back(c.event);
+        return n;
+    };
+    using Numbers = std::vector<std::uint64_t>;
+    Outbox box;
+    std::string to(kMessageMax, '\0');
+    const std::string one = event("/a", "t"), two = event("/b", "t");
+    box.add({1, 0}, true, one, 100, 7);
+    box.add({2, 0}, false, wire(2, "y"));
+    box.add({3, 0}, true, two, 300, 8);
+    CHECK(box.add({4, 0}, true, two, 400, 9) == Outbox::Added::Merged);
+    CHECK(box.oldest_counted_ms() == INT64_MAX);
+    CHECK(numbers(box.take_waiting()) == Numbers{1, 3});
+    CHECK(box.take_waiting().empty());
+    CHECK(box.oldest_counted_ms() == 100);
+    box.add({5, 0}, true, event("/c", "t"), 500, 7);
+    CHECK(numbers(box.take_waiting()) == Numbers{5});
+
+    SUBCASE("until it is taken")
+    {
+        box.take(to.data(), one.size() + 20);
+        const auto gone = box.take_gone();
+        CHECK(numbers(gone) == Numbers{1});
+        CHECK(gone[0].by == 7);
+        CHECK(gone[0].bytes == one.size());
+        CHECK(box.oldest_counted_ms() == 300);
+        drain(box);
+        CHECK(numbers(box.take_gone()) == Numbers{3, 5});
+    }
+    SUBCASE("until it has expired")
+    {
+        CHECK(box.expire(400) == 2);
+        CHECK(numbers(box.take_gone()) == Numbers{1, 3});
+        CHECK(box.take_waiting().empty());
+        CHECK(box.oldest_counted_ms() == 500);
+    }
+    SUBCASE("until nobody reads it")
+    {
+        box.clear();
+        CHECK(numbers(box.take_gone()) == Numbers{1, 3, 5});
+    }
+    SUBCASE("until it is forgiven")
+    {
+        box.count_no_more();
+        CHECK(numbers(box.take_gone()) == Numbers{1, 3, 5});
+        CHECK(box.oldest_counted_ms() == INT64_MAX);
+        CHECK(box.oldest_ms() == 100);
+        CHECK(box.take_waiting().empty());
+        drain(box);
+        CHECK(box.take_gone().empty());
+    }
+}
+
+TEST_CASE("a full queue still takes one special event of a kind")
+{
+    Outbox box;
+    std::uint64_t n = 1;
+    for (const std::size_t token : {1000, 1}) // to the last byte
+        while (box.add({n, 0}, true, event("/" + std::to_string(n), std::string(token, 't'))) ==
+               Outbox::Added::Queued)
+            ++n;
+    const std::string end = event("@releaseDomain", "t"), other = event("@releaseDomain", "u");
+    CHECK(box.add({1'000'000, 0}, true, end) == Outbox::Added::Queued);
+    CHECK(box.add({1'000'001, 0}, true, end) == Outbox::Added::Merged);
+    CHECK(box.add({1'000'002, 0}, true, other) == Outbox::Added::Queued);
+    CHECK(box.add({1'000'003, 0}, true, event("/x", "t")) == Outbox::Added::Dropped);
+}
