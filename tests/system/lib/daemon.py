@@ -3,6 +3,7 @@
 each daemon leads a session of its own, and only members of that session are touched."""
 import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -69,6 +70,7 @@ class Daemon:
         self.options = list(options)
         self.env = dict(os.environ, **(env or {}))
         self.process = None
+        self.complained = False
         harness.on_exit(self.cleanup)
 
     @staticmethod
@@ -183,6 +185,11 @@ class Daemon:
     def cleanup(self):
         if self.process and self.alive():
             self.kill()
+        # A server that a sanitizer ends is started again: nobody else would notice.
+        complaint = re.search(r"(?:Sanitizer|runtime error): .*(?:\n.*){0,40}", self.log_text())
+        if complaint and not self.complained:
+            self.complained = True
+            harness.fail("a sanitizer complains of the daemon", complaint[0])
 
     # -- looking in ---------------------------------------------------------------------------------
 
