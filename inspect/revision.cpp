@@ -178,7 +178,7 @@ RevisionAndPath split_revision(std::string_view text, bool utc)
     const std::size_t colon = text.rfind(':');
     if (colon == text.npos || parse_time(text, now_us(), utc))
         return {std::string(text), std::nullopt};
-    return {std::string(text.substr(0, colon)), parse_path("/" + std::string(text.substr(colon + 1)))};
+    return {std::string(text.substr(0, colon)), parse_path(fmt::format("/{}", text.substr(colon + 1)))};
 }
 
 } // namespace xsgit::inspect

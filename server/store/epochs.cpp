@@ -3,6 +3,7 @@
 
 #include "server/store/state_dir.hpp"
 
+#include <fmt/format.h>
 #include <sstream>
 
 namespace xsgit::server {
@@ -29,10 +30,10 @@ void Epochs::set(std::uint32_t epoch, EpochBoundary b, std::uint32_t oldest)
     epochs_.erase(epochs_.begin(), epochs_.lower_bound(oldest));
     std::string text;
     for (const auto &[number, e] : epochs_) {
-        text += std::to_string(number) + " " + std::to_string(e.seq);
+        text += fmt::format("{} {}", number, e.seq);
         for (const Oid &id : e.commits)
-            text += " " + id.hex();
-        text += "\n";
+            text += fmt::format(" {}", id.hex());
+        text += '\n';
     }
     replace_file(file_, text);
 }
