@@ -8,10 +8,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <iterator>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace xsgit::server {
 namespace {
+
+constexpr std::string_view kLibraryDir = "/var/lib/xen/xenstore/";
 
 std::string now()
 {
@@ -40,11 +43,21 @@ std::string printable(std::string_view bytes)
 
 } // namespace
 
+std::string Trace::file_named(std::string_view name)
+{
+    return name.starts_with('/') ? std::string(name) : std::string(kLibraryDir).append(name);
+}
+
 bool Trace::open(const std::string &path)
 {
+    if (path.starts_with(kLibraryDir))
+        (void)::mkdir(std::string(kLibraryDir).c_str(), 0755); // not all of Xen's packages have it
     UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    if (!fd)
+    if (!fd) {
+        if (path_.empty())
+            path_ = path;
         return false;
+    }
     fd_ = std::move(fd);
     path_ = path;
     line("\n***\n");

@@ -19,7 +19,11 @@ public:
     static constexpr std::array<std::string_view, 5> kClasses = {"obj", "io", "wrl", "acc", "tdb"};
     enum Class : unsigned { Obj = 1, Io = 2, Wrl = 4 }; // the others can be switched, and write nothing
 
-    /// Opens (appends, 0600) and begins with a line of stars. False: errno says why; the old file goes on.
+    /// Where a file lies that is named in an option or by CONTROL: without a folder, below Xen's library folder.
+    static std::string file_named(std::string_view name);
+
+    /// Opens (appends, 0600) and begins with a line of stars. False: errno says why; the old file goes on. If there
+    /// is none yet, the name is kept all the same, to be tried again.
     bool open(const std::string &path);
     void close() noexcept;
     /// Closes and opens again, for those who rotate files.
