@@ -90,12 +90,9 @@ std::string ControlService::log(const std::vector<std::string_view> &args)
         trace_.close();
         return kOk;
     }
-    if (args[0] == "on") {
-        if (trace_.is_open())
-            return kOk;
+    if (args[0] == "on") // opened again if it is open: it may have been renamed
         return trace_.path().empty() ? "+there is no trace file: name one with logfile <file>"
                                      : logfile(trace_.path());
-    }
     return trace_.set(args[0]) ? kOk : kBad;
 }
 

@@ -184,6 +184,10 @@ def classes():
     equal([r.plain(line) for line in r.raw()],
           ["", "***", "io: IN a (d0) CONTROL (log on )", "io: OUT a (d0) CONTROL (OK )", "io: IN a (d0) READ (/ )", "io: OUT a (d0) READ ()"],
           "log on: the same file goes on")
+    os.rename(d.trace, d.trace + ".0")
+    c.control("log", "on")
+    equal(Reader(d.trace).lines(), ["", "***", "io: IN a (d0) CONTROL (log on )", "io: OUT a (d0) CONTROL (OK )"],
+          "log on opens it again")
     os.rename(d.trace, d.trace + ".1")
     os.kill(d.server_pid(), 1)  # SIGHUP
     wait_for(lambda: os.path.exists(d.trace), "the new file")
@@ -223,4 +227,20 @@ def cannot_be_opened():
     d.stop()
 
 
-harness.main(requests_and_answers, watches_and_transactions, classes, guests, cannot_be_opened)
+def without_a_value():
+    """The daemon serves and says so, also after its server was killed and the keeper is another process."""
+    d = daemon.Daemon(options=["-Q", "nodes=7", "-W", "", "-T"]).start()
+    c = d.client()
+    equal(c.request(25, b"nodes\0"), b"7\0", "an option without its value: the others count")
+    for option in ("-T", "-W"):
+        check(f"option {option} needs a value; it is ignored" in d.log_text(), f"{option} is reported", d.log_tail)
+    before = d.kill_server()
+    wait_for(lambda: d.server_pid() not in (None, before), "another server")
+    wait_for(d.keeper_pid, "another keeper")
+    d.kill_server()
+    with d.client() as other:
+        equal(other.request(25, b"nodes\0"), b"7\0", "it survives as any other")
+    d.stop()
+
+
+harness.main(requests_and_answers, watches_and_transactions, classes, guests, cannot_be_opened, without_a_value)

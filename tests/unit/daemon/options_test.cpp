@@ -110,6 +110,11 @@ TEST_CASE("an option without its value is reported and ignored, as with getopt: 
     CHECK(line.options.foreground);
     CHECK(line.options.standalone);
     CHECK(parse({"-T", "-Z"}).notes.size() == 2);
+    // Nor does it swallow what a server adds that becomes the keeper.
+    const Options keeper = parse({"-N", "-T", "--keeper-resume=3,5,4,6", "--repo=/x", "--socket=/y"}).options;
+    REQUIRE(keeper.resume);
+    CHECK(keeper.resume->events == 6);
+    CHECK(keeper.repo == "/x");
     // Nor does an unset variable of a script end the daemon.
     for (const std::vector<const char *> &args :
          std::vector<std::vector<const char *>>{{"-W", ""},
