@@ -24,6 +24,7 @@ public:
     std::optional<std::string> serve(std::string_view payload, std::uint64_t &wait);
 
 private:
+    std::string logfile(const std::string &path);
     std::string log(const std::vector<std::string_view> &args);
     std::string memreport(const std::vector<std::string_view> &args);
     std::string status() const;

@@ -81,7 +81,7 @@ void Loop::admit(std::unique_ptr<Connection> c)
         return;
     }
     Connection &client = *c;
-    p_.trace.object("CREATE connection", client.id, 0);
+    p_.trace.connected(client.id);
     clients_.emplace(client.id, std::move(c));
     epoll_event ev{};
     ev.events = client.interest = EPOLLIN;
@@ -128,7 +128,7 @@ void Loop::reap()
 
 void Loop::remove(Connection &c)
 {
-    p_.trace.object("DESTROY connection", c.id, c.domid);
+    p_.trace.disconnected(c.id);
     if (c.ready)
         std::erase(ready_, &c);
     if (c.dirty)

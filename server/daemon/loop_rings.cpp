@@ -122,7 +122,7 @@ Connection &Loop::take_ring(const PendingRing &r)
     transport_of(*c).open();
     p_.names.add(c->id, r.slot);
     rings_[r.local] = c.get();
-    p_.trace.object("CREATE connection", c->id, c->domid);
+    p_.trace.connected(c->id);
     return *clients_.insert_or_assign(c->id, std::move(c)).first->second;
 }
 

@@ -119,8 +119,7 @@ bool Loop::execute(Connection &c)
     if (!facts)
         return false;
     e.facts = *facts;
-    if (p_.trace.wants(Trace::Io))
-        p_.trace.message("IN", c.id, c.domid, e.wire);
+    p_.trace.in(c.id, c.domid, e.wire);
     const Slot::Executing before = c.slot.executing();
     c.slot.set_executing({e.request, before.blame});
     const std::uint64_t commits = p_.fold.commits();
@@ -215,8 +214,7 @@ void Loop::deliver(std::uint64_t event)
             }
             c = it->second.get();
         }
-        if (p_.trace.wants(Trace::Io))
-            p_.trace.message("OUT", c->id, c->domid, out_.bytes(o));
+        p_.trace.out(c->id, c->domid, out_.bytes(o));
         if (c->deaf)
             continue;
         const bool first = c->outbox.empty();

@@ -2,6 +2,7 @@
 #include "server/daemon/options.hpp"
 
 #include "server/daemon/default_paths.hpp"
+#include "server/daemon/options_getopt.hpp"
 #include "server/daemon/trace.hpp"
 #include "server/engine/quota.hpp"
 
@@ -20,6 +21,8 @@ namespace {
 constexpr std::string_view kResume = "--keeper-resume=";
 
 constexpr std::array<std::string_view, 1> kSoftQuotas = {"memory"};
+/// xs_wire.h: XENSTORE_REL_PATH_MAX, which no quota can raise.
+constexpr std::uint64_t kPathMax = 2048;
 
 /// The names for -Q: those of the engine, but not the soft one; and 4.17's name of one of them.
 std::vector<std::string_view> quota_names()
@@ -46,12 +49,16 @@ std::string quota_list()
     throw std::runtime_error(what + "; --help lists the options");
 }
 
-std::uint64_t number(const std::string &option, std::string_view text)
+/// As strtoul() reads it, whose users the scripts know, but not negative ones.
+std::uint64_t number(const std::string &option, std::string_view all)
 {
+    std::string_view text = all.substr(std::min(all.find_first_not_of(" \t\n\v\f\r"), all.size()));
+    if (text.starts_with('+'))
+        text.remove_prefix(1);
     std::uint64_t n = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
     if (text.empty() || error != std::errc() || end != text.data() + text.size())
-        wrong(fmt::format("{}: \"{}\" is not a number", option, text));
+        wrong(fmt::format("{}: \"{}\" is not a number", option, all));
     return n;
 }
 
@@ -72,7 +79,7 @@ std::pair<std::string, std::uint64_t> assignment(const std::string &option, cons
 /// What CLI11 fills; interpreted afterwards.
 struct Raw {
     bool help = false, version = false;
-    std::map<std::string, std::string> short_quotas; // quota name -> text
+    std::map<std::string, std::string> short_quotas; // declared for --help only: they arrive as -Q
     std::vector<std::string> quotas, soft_quotas, timeouts;
     std::string resume, repo_size;
     std::optional<std::string> event, master, priv;
@@ -106,7 +113,7 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     flag("-N,--no-fork", o.foreground, "stay in the foreground, messages to standard error");
     app.add_option("-F,--pid-file", o.pid_file, "write the server's process id here")->type_name("FILE");
     app.add_option("-T,--trace-file", o.trace_file, "write all requests and answers here")->type_name("FILE");
-    app.add_option("--trace-control", o.trace_control, "what is traced: obj, io")
+    app.add_option("--trace-control", o.trace_control, "what is traced: obj, io, wrl")
         ->type_name("+CLASS|-CLASS")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->expected(1);
@@ -148,44 +155,38 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     app.add_option("--keeper-resume", raw.resume)->group("");
 }
 
-/// getopt_long() takes any unambiguous beginning of a long option; scripts rely on such things.
-std::string complete(const CLI::App &app, const std::string &arg)
+/// As assignment(); nullopt and a note if the value is empty, as an unset variable of a script leaves it.
+template <class Names>
+std::optional<std::pair<std::string, std::uint64_t>>
+filled_assignment(const std::string &option, const std::string &text, const Names &names,
+                  std::vector<std::string> &notes)
 {
-    if (arg.size() < 4 || arg.compare(0, 2, "--") != 0)
-        return arg;
-    const std::size_t equals = arg.find('=');
-    const std::string given = arg.substr(2, equals == std::string::npos ? equals : equals - 2);
-    std::vector<std::string> fitting;
-    for (const CLI::Option *o : app.get_options())
-        for (const std::string &name : o->get_lnames()) {
-            if (name == given)
-                return arg;
-            if (name.compare(0, given.size(), given) == 0)
-                fitting.push_back(name);
-        }
-    if (fitting.size() != 1)
-        return arg;
-    return "--" + fitting.front() + (equals == std::string::npos ? "" : arg.substr(equals));
+    if (!text.ends_with('='))
+        return assignment(option, text, names);
+    notes.push_back(fmt::format("option {} {} needs a value; it is ignored", option, text));
+    return std::nullopt;
 }
 
-void interpret(const Raw &raw, Options &o)
+void interpret(const Raw &raw, Options &o, std::vector<std::string> &notes)
 {
-    for (const auto &[name, text] : raw.short_quotas)
-        if (!text.empty())
-            o.quotas[name] = number("quota " + name, text);
     for (const std::string &text : raw.quotas)
-        o.quotas.insert_or_assign(assignment("-Q", text, quota_names()).first,
-                                  assignment("-Q", text, quota_names()).second);
+        if (const auto q = filled_assignment("-Q", text, quota_names(), notes))
+            o.quotas.insert_or_assign(q->first == "permissions" ? "node-permissions" : q->first, q->second);
     for (const std::string &text : raw.soft_quotas)
-        o.soft_quotas.insert(assignment("-q", text, kSoftQuotas));
+        if (const auto q = filled_assignment("-q", text, kSoftQuotas, notes))
+            o.soft_quotas.insert_or_assign(q->first, q->second);
     for (const std::string &text : raw.timeouts)
-        o.watch_event_timeout = assignment("-w", text, std::array{std::string_view("watch-event")}).second;
-    if (const auto old = o.quotas.extract("permissions"); !old.empty())
-        o.quotas["node-permissions"] = old.mapped();
+        if (const auto t = filled_assignment("-w", text, std::array{std::string_view("watch-event")}, notes))
+            o.watch_event_timeout = t->second;
     for (const auto &all : {o.quotas, o.soft_quotas})
         for (const auto &[name, n] : all)
             if (n >= 0xffffffff)
                 wrong(fmt::format("quota {}: {} is too large", name, n));
+    if (const auto path = o.quotas.find("path-max"); path != o.quotas.end() && path->second > kPathMax) {
+        notes.push_back(
+            fmt::format("path-max {} is taken as {}, which is the protocol's limit", path->second, kPathMax));
+        path->second = kPathMax;
+    }
     for (const std::string &change : o.trace_control)
         if (Trace unused; !unused.set(change))
             wrong(fmt::format("--trace-control: there is no class \"{}\"; say +io or -obj", change));
@@ -208,7 +209,7 @@ void interpret(const Raw &raw, Options &o)
     if (!o.pid_file.empty())
         o.pid_file = absolute_path(o.pid_file);
     if (!o.trace_file.empty())
-        o.trace_file = absolute_path(o.trace_file);
+        o.trace_file = Trace::file_named(o.trace_file);
 }
 
 } // namespace
@@ -234,11 +235,11 @@ CommandLine parse_command_line(int argc, const char *const *argv)
     Raw raw;
     CLI::App app("Xen's store, kept in a git repository", "xenstored");
     declare(app, line.options, raw);
-    std::vector<std::string> args;
-    for (int i = argc - 1; i > 0; --i) // CLI11 wants them backwards
-        args.push_back(complete(app, argv[i]));
+    Words read = read_like_getopt(app, argc, argv);
+    line.notes = std::move(read.notes);
     try {
-        app.parse(args);
+        app.parse(
+            std::vector<std::string>(read.words.rbegin(), read.words.rend())); // CLI11 wants them backwards
     } catch (const CLI::ParseError &e) {
         wrong(e.what());
     }
@@ -257,7 +258,7 @@ CommandLine parse_command_line(int argc, const char *const *argv)
         if (extra != "--")
             line.notes.push_back(fmt::format("unknown option {} is ignored", extra));
     }
-    interpret(raw, line.options);
+    interpret(raw, line.options, line.notes);
     return line;
 }
 

@@ -8,10 +8,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <iterator>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace xsgit::server {
 namespace {
+
+constexpr std::string_view kLibraryDir = "/var/lib/xen/xenstore/";
 
 std::string now()
 {
@@ -40,18 +43,32 @@ std::string printable(std::string_view bytes)
 
 } // namespace
 
+std::string Trace::file_named(std::string_view name)
+{
+    return name.starts_with('/') ? std::string(name) : std::string(kLibraryDir).append(name);
+}
+
 bool Trace::open(const std::string &path)
 {
+    if (path.starts_with(kLibraryDir))
+        (void)::mkdir(std::string(kLibraryDir).c_str(), 0755); // not all of Xen's packages have it
     UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    if (!fd)
+    if (!fd) {
+        if (path_.empty())
+            path_ = path;
         return false;
+    }
     fd_ = std::move(fd);
     path_ = path;
     line("\n***\n");
     return true;
 }
 
-void Trace::close() noexcept { fd_.reset(); }
+void Trace::close() noexcept
+{
+    fd_.reset();
+    objects_.clear();
+}
 
 void Trace::reopen()
 {
@@ -77,10 +94,26 @@ bool Trace::on(std::string_view name) const
     return it != kClasses.end() && (classes_ & (1u << (it - kClasses.begin()))) != 0;
 }
 
+void Trace::in(std::uint64_t conn, std::uint32_t domid, std::string_view bytes)
+{
+    if (!is_open() || bytes.size() < kHeaderSize)
+        return;
+    objects_.request(conn, bytes);
+    message("IN", conn, domid, bytes);
+}
+
+void Trace::out(std::uint64_t conn, std::uint32_t domid, std::string_view bytes)
+{
+    if (!is_open() || bytes.size() < kHeaderSize)
+        return;
+    objects(objects_.output(conn, bytes));
+    message("OUT", conn, domid, bytes);
+}
+
 void Trace::message(std::string_view direction, std::uint64_t conn, std::uint32_t domid,
                     std::string_view bytes)
 {
-    if (!wants(Io) || bytes.size() < kHeaderSize)
+    if (!wants(Io))
         return;
     const std::string_view type = type_name(read_header(bytes.data()).type);
     line(fmt::format("io: {} {:#x} (d{}) {} {} ({})\n", direction, conn, domid, now(),
@@ -90,13 +123,28 @@ void Trace::message(std::string_view direction, std::uint64_t conn, std::uint32_
 void Trace::credit(std::uint32_t domid, double credit, double reserve)
 {
     if (wants(Wrl))
-        line(fmt::format("wrl: dom {} credit={:.2f} reserve={:.2f}\n", domid, credit, reserve));
+        line(fmt::format("wrl: domain {} credit={:.2f} (reserve={:.2f})\n", domid, credit, reserve));
 }
 
-void Trace::object(std::string_view what, std::uint64_t conn, std::uint32_t domid)
+void Trace::connected(std::uint64_t conn)
 {
     if (wants(Obj))
-        line(fmt::format("obj: {} {:#x} (d{})\n", what, conn, domid));
+        line(fmt::format("obj: CREATE connection {:#x}\n", conn));
+}
+
+void Trace::disconnected(std::uint64_t conn)
+{
+    objects(objects_.close(conn));
+    if (wants(Obj))
+        line(fmt::format("obj: DESTROY connection {:#x}\n", conn));
+}
+
+void Trace::objects(const std::vector<TraceObjects::Change> &changes)
+{
+    if (!wants(Obj))
+        return;
+    for (const TraceObjects::Change &c : changes)
+        line(fmt::format("obj: {} {:#x}\n", c.what, c.number));
 }
 
 void Trace::line(std::string_view text) const { (void)!::write(fd_.get(), text.data(), text.size()); }

@@ -14,6 +14,7 @@ namespace {
 constexpr ControlCommand kCommands[] = {
     {"check", "", false},
     {"log", "[on|off|+<switch>|-<switch>]", true},
+    {"live-update", "(tells how this daemon is updated)", false},
     {"logfile", "<file>", true},
     {"memreport", "[<file>]", true},
     {"print", "<string>", true},
@@ -24,6 +25,15 @@ constexpr ControlCommand kCommands[] = {
     {"help", "", false},
 };
 
+/// The other daemons execute another program with their state. This one needs no such request, and whoever sends it
+/// should hear what to do instead. Nothing but "OK" is taken for success.
+constexpr std::string_view kHowToUpdate = "This daemon is not updated by live-update. Install the new one, "
+                                          "then start it in place of the one that runs; "
+                                          "guests and connections do not notice:\n"
+                                          "    xsgit-service update              where it is a service\n"
+                                          "    xenstored-git --repo <the same>   else\n"
+                                          "xenstored-git(8) says more.";
+
 template <class... A>
 void put(std::string &text, fmt::format_string<A...> f, A &&...a)
 {
@@ -32,7 +42,7 @@ void put(std::string &text, fmt::format_string<A...> f, A &&...a)
 
 std::string help()
 {
-    std::string text = "Supported commands:\n";
+    std::string text;
     for (const ControlCommand &c : kCommands)
         put(text, "{:<15} {}\n", c.name, c.parameters);
     return text;
@@ -59,6 +69,8 @@ std::string limits(const Quotas &quotas, bool soft)
 
 Result<std::string> set_limit(Quotas &quotas, bool soft, std::string_view name, std::string_view value)
 {
+    if (!soft && name == "permissions") // until 4.17
+        name = quota_name(Quota::NodePermissions);
     const long n = parse_atoi(value);
     if (n < 1 || n >= 0xffffffffL)
         return fail(Error::Einval);
@@ -70,7 +82,9 @@ Result<std::string> set_limit(Quotas &quotas, bool soft, std::string_view name, 
     return fail(Error::Einval);
 }
 
-constexpr Quota kCounted[] = {Quota::Nodes, Quota::Watches, Quota::Memory, Quota::Transactions};
+/// What domains have of each at a time. The other quotas limit a single node or transaction.
+constexpr Quota kCounted[] = {Quota::Nodes, Quota::Watches, Quota::Outstanding, Quota::Memory,
+                              Quota::Transactions};
 
 } // namespace
 
@@ -83,7 +97,7 @@ const ControlCommand *control_command(std::string_view name) noexcept
 }
 
 /// Of what is counted, what a domain has now.
-static std::uint64_t used(const State::Impl &s, const Domain &d, Quota q)
+static std::uint64_t used(const State::Impl &s, const Domain &d, Quota q, const Facts &facts)
 {
     const auto c = s.clients.find(d.conn);
     const Client *client = c == s.clients.end() ? nullptr : &c->second;
@@ -93,12 +107,23 @@ static std::uint64_t used(const State::Impl &s, const Domain &d, Quota q)
         return static_cast<std::uint64_t>(owned.nodes);
     case Quota::Watches:
         return client ? client->watches.size() : 0;
+    case Quota::Outstanding:
+        return facts.outstanding;
     case Quota::Transactions:
         return client ? client->transactions.size() : 0;
     default:
         return static_cast<std::uint64_t>(owned.bytes) +
                (client ? client->watch_bytes + client->log_bytes : 0);
     }
+}
+
+/// Answers that were not taken are no state: their number is known only when somebody asks, and so is the highest.
+static void note_outstanding(State::Impl &s, Domain &d, const Facts &facts)
+{
+    constexpr auto kAt = static_cast<std::size_t>(Quota::Outstanding);
+    d.peak[kAt] = std::max(d.peak[kAt], facts.outstanding);
+    if (d.domid != 0)
+        s.peak[kAt] = std::max(s.peak[kAt], facts.outstanding);
 }
 
 /// quota [set <name> <val> | <domid> | max [-r]]
@@ -120,19 +145,21 @@ static Result<std::string> quota(State::Impl &s, const std::vector<std::string_v
             put(text, "{:<17}: {:8}\n", quota_name(q), s.peak[static_cast<std::size_t>(q)]);
         return text;
     }
-    const auto domid = args.size() == 1 ? parse_domid(args[0]) : std::nullopt;
+    // The C daemon reads a word as 0, and would show domain 0 to somebody who misspelt another one.
+    const auto domid = args.size() == 1 && !args[0].empty() ? parse_domid(args[0]) : std::nullopt;
     if (!domid)
         return fail(Error::Einval);
-    const auto d = s.domains.find(*domid);
-    if (d == s.domains.end())
+    const auto it = s.domains.find(*domid);
+    if (it == s.domains.end())
         return fail(Error::Enoent);
+    Domain &d = it->second;
+    note_outstanding(s, d, facts);
     text = fmt::format("Domain {}:\n", *domid);
     for (const Quota q : kCounted) {
-        const std::uint64_t now = used(s, d->second, q);
+        const std::uint64_t now = used(s, d, q, facts);
         put(text, "{:<17}: {:8} (max {:8})\n", quota_name(q), now,
-            std::max(now, d->second.peak[static_cast<std::size_t>(q)]));
+            std::max(now, d.peak[static_cast<std::size_t>(q)]));
     }
-    put(text, "{:<17}: {:8}\n", quota_name(Quota::Outstanding), facts.outstanding);
     return text;
 }
 
@@ -147,6 +174,8 @@ static Result<std::string> answer(State::Impl &s, std::string_view command,
         return args.size() == 3 && args[0] == "set" ? set_limit(s.quotas, true, args[1], args[2])
                                                     : fail(Error::Einval);
     }
+    if (command == "live-update")
+        return std::string(kHowToUpdate);
     if (!args.empty())
         return fail(Error::Einval);
     if (command == "check") {

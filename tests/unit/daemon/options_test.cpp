@@ -91,7 +91,92 @@ TEST_CASE("unknown options are reported and ignored, everything else wrong is fa
     CHECK(refusal({"-Q", "memory=many"}).find("many") != std::string::npos);
     CHECK(refusal({"-E", "-1"}) != "");
     CHECK(refusal({"--repo-size", "1G"}) != "");
-    CHECK(refusal({"-F"}) != "");
+}
+
+TEST_CASE("an option without its value is reported and ignored, as with getopt: a host has to boot")
+{
+    for (const char *option : {"-T", "-E", "-Q", "-F", "--watch-nb", "--watch", "-NT"}) {
+        const CommandLine line = parse({"--standalone", option});
+        CHECK(line.options.standalone);
+        CHECK(line.options.trace_file.empty());
+        CHECK(line.options.pid_file.empty());
+        CHECK(line.options.quotas.empty());
+        REQUIRE(line.notes.size() == 1);
+        CHECK(line.notes[0].find("needs a value") != std::string::npos);
+    }
+    CHECK(parse({"-NT"}).options.foreground);
+    const CommandLine line = parse({"-T", "-N", "-E", "--standalone", "-F"});
+    CHECK(line.notes.size() == 3);
+    CHECK(line.options.foreground);
+    CHECK(line.options.standalone);
+    CHECK(parse({"-T", "-Z"}).notes.size() == 2);
+    // Nor does it swallow what a server adds that becomes the keeper.
+    const Options keeper = parse({"-N", "-T", "--keeper-resume=3,5,4,6", "--repo=/x", "--socket=/y"}).options;
+    REQUIRE(keeper.resume);
+    CHECK(keeper.resume->events == 6);
+    CHECK(keeper.repo == "/x");
+    // Nor does an unset variable of a script end the daemon.
+    for (const std::vector<const char *> &args :
+         std::vector<std::vector<const char *>>{{"-W", ""},
+                                                {"--watch-nb="},
+                                                {"-Q", "watches="},
+                                                {"-T", ""},
+                                                {"-F", ""},
+                                                {"-w", "watch-event="}}) {
+        const CommandLine empty = parse(args);
+        CHECK(empty.notes.size() == 1);
+        CHECK(empty.options.quotas.empty());
+        CHECK(empty.options.trace_file.empty());
+        CHECK(!empty.options.watch_event_timeout);
+    }
+    // But it must not mean another store or another socket.
+    CHECK(refusal({"--repo"}) != "");
+    CHECK(refusal({"--repo", "-N"}) != "");
+    CHECK(refusal({"--repo", ""}) != "");
+    CHECK(refusal({"--repo="}) != "");
+    CHECK(refusal({"--socket"}) != "");
+}
+
+TEST_CASE("of quotas the last one counts, whatever option it comes with")
+{
+    CHECK(parse({"-E", "5", "-Q", "nodes=6", "-E", "7"}).options.quotas.at("nodes") == 7);
+    CHECK(parse({"-E", "5", "-E7", "--quota=nodes=6"}).options.quotas.at("nodes") == 6);
+    CHECK(parse({"-A", "5", "-Q", "permissions=6"}).options.quotas.at("node-permissions") == 6);
+    CHECK(parse({"-Q", "permissions=6", "-A", "5"}).options.quotas.at("node-permissions") == 5);
+    CHECK(parse({"-q", "memory=6", "-q", "memory=7"}).options.soft_quotas.at("memory") == 7);
+}
+
+TEST_CASE("numbers are read as strtoul() reads them, and a path cannot be longer than the protocol has it")
+{
+    CHECK(parse({"--watch-nb= 5"}).options.quotas.at("watches") == 5);
+    CHECK(parse({"-Q", "nodes=+5"}).options.quotas.at("nodes") == 5);
+    CHECK(parse({"-E\t5"}).options.quotas.at("nodes") == 5);
+    for (const char *n : {"5 ", "+", " ", "+-5", "-5", "0x5", "5k"})
+        CHECK(refusal({"-E", n}) != "");
+    const CommandLine line = parse({"-M", "5000"});
+    CHECK(line.options.quotas.at("path-max") == 2048);
+    CHECK(line.notes.size() == 1);
+    CHECK(parse({"-Q", "path-max=2049"}).options.quotas.at("path-max") == 2048);
+    CHECK(parse({"-M", "2048"}).notes.empty());
+    CHECK(parse({"-M", "100"}).options.quotas.at("path-max") == 100);
+}
+
+TEST_CASE("a trace file without a folder lies where Xen's daemon puts it")
+{
+    CHECK(parse({"-T", "t"}).options.trace_file == "/var/lib/xen/xenstore/t");
+    CHECK(parse({"-T/x/t"}).options.trace_file == "/x/t");
+    CHECK(parse({"--trace-file=-x"}).options.trace_file == "/var/lib/xen/xenstore/-x");
+}
+
+TEST_CASE("short options may stand together; of them, too, unknown ones are ignored")
+{
+    const CommandLine line = parse({"-NZKE9"});
+    CHECK(line.options.foreground);
+    CHECK(line.options.keep_orphans);
+    CHECK(line.options.quotas.at("nodes") == 9);
+    CHECK(line.notes.size() == 1);
+    CHECK(parse({"-Ioff", "-N"}).options.foreground);
+    CHECK(parse({"-I", "on", "-N"}).options.foreground);
 }
 
 TEST_CASE("long options may be cut short while they are unambiguous, and the last one counts")
