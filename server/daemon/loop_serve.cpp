@@ -179,11 +179,15 @@ std::optional<std::string> Loop::find_facts(const Event &e, Connection &c)
 
 void Loop::tell_refusals()
 {
-    for (const Refusal &r : out_.refusals())
-        p_.log.warning(
-            fmt::format("quota {} of domain {}", r.limit, r.domid),
-            fmt::format("domain {} has reached its quota {} = {}; xenstore-control quota {} shows its use",
-                        r.domid, r.limit, r.value, r.domid));
+    for (const Refusal &r : out_.refusals()) {
+        const std::string use = r.kind == Refusal::Kind::Refused ? "has reached"
+                                : r.kind == Refusal::Kind::Above
+                                    ? fmt::format("has {} bytes, beyond", r.used)
+                                    : fmt::format("has {} bytes, again within", r.used);
+        p_.log.warning(fmt::format("quota {} of domain {}", r.limit, r.domid),
+                       fmt::format("domain {} {} its quota {} = {}; xenstore-control quota {} shows its use",
+                                   r.domid, use, r.limit, r.value, r.domid));
+    }
 }
 
 void Loop::keep_poison(const Event &e)

@@ -28,6 +28,9 @@ struct Domain {
     std::optional<std::uint32_t> target;
     Quotas quotas;                             // copied from the global ones when the record was made
     std::array<std::uint64_t, kQuotas> peak{}; // highest values seen
+    // Not state, nor saved: what the log was told of its soft limit of memory.
+    bool above_soft = false;
+    std::int64_t soft_told_us = 0; // wall clock of the event; 0: never
 };
 
 /// What a domain owns in a tree. In a transaction: the difference to the tree it started from.

@@ -92,6 +92,9 @@ Result<void> State::Impl::introduce(Step &s)
     if (!d)
         return fail(Error::Einval);
     const bool again = d->introduced;
+    // Who broke the protocol is not forgiven by this, only by RELEASE; what was prepared goes back.
+    if (const auto c = clients.find(d->conn); again && c != clients.end() && c->second.ignored)
+        return {};
     // Introducing anew resets the connection: watches, transactions and everything on the way are gone.
     detach(*d, s.out);
     d->port = static_cast<std::uint32_t>(parse_atoi(args[2]));

@@ -2,6 +2,7 @@
 // GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA.
 #include "server/engine/state_impl.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace xsgit::server {
@@ -23,35 +24,40 @@ std::string all_names()
     return text;
 }
 
-/// Digits, and whatever follows them, as atoi; but no minus, and not more than 32 bits hold (all ones is no limit).
+/// As atoi: blanks, a plus, digits, whatever follows them. But no minus, where atoi would wrap around, and not more
+/// than 32 bits hold (all ones is no limit).
 std::optional<std::uint32_t> limit_of(std::string_view text)
 {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
+    if (text.starts_with('-'))
+        return std::nullopt;
+    if (text.starts_with('+'))
+        text.remove_prefix(1);
     std::uint64_t n = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (error == std::errc::result_out_of_range || n >= 0xffffffff || text.starts_with('-'))
+    if (error == std::errc::result_out_of_range || n >= 0xffffffff)
         return std::nullopt;
     return static_cast<std::uint32_t>(n);
 }
 
 } // namespace
 
+// The checks stand in the order in which the C daemon (4.22) makes them.
+
 Result<void> State::Impl::feature_request(Step &s)
 {
     const auto args = arguments(s.request.payload, 2);
     const bool set = static_cast<MsgType>(s.type()) == MsgType::SetFeature;
-    if (!set && s.request.payload.empty()) {
-        s.reply(decimal(kFeatures));
+    if (!set && args.empty()) { // a domain asks for its own
+        s.reply(decimal(s.client.ring ? domains.at(s.client.domid).features : kFeatures));
         return {};
     }
-    if (args.size() != (set ? 2 : 1))
-        return fail(Error::Einval);
     if (!set && !s.client.privileged())
         return fail(Error::Eacces);
+    if (args.size() != (set ? 2 : 1))
+        return fail(Error::Einval);
     const auto domid = parse_domid(args[0]);
     if (!domid)
-        return fail(Error::Einval);
-    const long features = set ? parse_atoi(args[1]) : 0;
-    if (features < 0 || (static_cast<unsigned long>(features) & ~static_cast<unsigned long>(kFeatures)) != 0)
         return fail(Error::Einval);
     Domain *d = known_domain(s, *domid);
     if (!d)
@@ -62,6 +68,9 @@ Result<void> State::Impl::feature_request(Step &s)
     }
     if (d->introduced)
         return fail(Error::Ebusy);
+    const long features = parse_atoi(args[1]);
+    if (features < 0 || (static_cast<unsigned long>(features) & ~static_cast<unsigned long>(kFeatures)) != 0)
+        return fail(Error::Einval);
     d->features = static_cast<std::uint32_t>(features);
     s.ok();
     return {};
@@ -79,11 +88,8 @@ Result<void> State::Impl::quota_request(Step &s)
     if (args.size() > most || args.size() + 1 < most)
         return fail(Error::Einval);
     Quotas *limits = &quotas;
-    const auto quota = quota_named(args[args.size() == most ? 1 : 0]);
-    const auto value = set ? limit_of(args.back()) : std::optional<std::uint32_t>(0);
-    if (!quota || !value)
-        return fail(Error::Einval);
-    if (args.size() == most) {
+    const bool of_domain = args.size() == most;
+    if (of_domain) {
         const auto domid = parse_domid(args[0]);
         if (!domid)
             return fail(Error::Einval);
@@ -92,6 +98,10 @@ Result<void> State::Impl::quota_request(Step &s)
             return fail(Error::Enoent);
         limits = &d->quotas;
     }
+    const auto quota = quota_named(args[of_domain ? 1 : 0]);
+    const auto value = set ? limit_of(args.back()) : std::optional<std::uint32_t>(0);
+    if (!quota || !value)
+        return fail(Error::Einval);
     if (!set) {
         s.reply(decimal((*limits)[*quota]));
         return {};

@@ -32,11 +32,18 @@ struct Order {
     std::uint32_t features; // Attach: what the ring's page shall offer
 };
 
-/// A request that a limit refused: for the log, not part of what is compared.
+/// A request that a limit refused, or a soft limit that was passed: for the log, not part of what is compared.
 struct Refusal {
+    enum class Kind : std::uint8_t {
+        Refused,
+        Above, // of a soft limit
+        Below, // of it, again
+    };
     std::uint32_t domid;
-    std::string_view limit; // its name for `-Q`; static
+    std::string_view limit; // its name in GET_QUOTA; static
     std::uint64_t value;    // the limit's
+    Kind kind = Kind::Refused;
+    std::uint64_t used = 0; // Above, Below: what the domain has now
 };
 
 class Outputs {

@@ -4,6 +4,8 @@
 #include "server/engine/state_impl.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <set>
 
 namespace xsgit::server {
 namespace {
@@ -24,6 +26,31 @@ std::string reply_text(const Result<void> &r, std::uint32_t type, const std::str
         return text + (e.kind == Effect::Removed ? " (removed)" : " (was absent)");
     return text;
 }
+
+/// Answers whose text a conflict's report has: so many at each end, and on each side of the one that differs. It
+/// shows no others (conflict_report.cpp), and a guest decides how many there are and how long.
+constexpr std::size_t kAnswersKept = 256;
+constexpr std::size_t kAnswerKept = 200; // bytes, the note of the length left out
+
+/// The texts of a report, each of them once.
+class Texts {
+public:
+    std::string_view keep(std::string &&text) { return *texts_.insert(std::move(text)).first; }
+    /// At most `most` bytes of it; then a note tells how many there were.
+    std::string_view keep(std::string &&text, std::size_t most)
+    {
+        if (text.size() > most) {
+            const std::size_t whole = text.size();
+            text.resize(most);
+            text += "... (" + std::to_string(whole) + " bytes)";
+            text.shrink_to_fit();
+        }
+        return keep(std::move(text));
+    }
+
+private:
+    std::set<std::string> texts_; // they stay where they are
+};
 
 Asker without_limits(Asker who)
 {
@@ -161,15 +188,14 @@ void State::Impl::tell_commit(const Event &e, const Client &c, const Transaction
     change.before = std::move(before);
     recent.add(change);
     // The operations borrow from the log and from these.
-    std::vector<Effect> effects(tx.log.size());
-    std::vector<std::string> scratch(tx.log.size());
+    std::deque<std::pair<Effect, std::string>> kept;
     fold(tx.log, change.fork, without_limits(asker(c, nullptr)),
-         [&](std::size_t i, const TxRequest &q, const Tree &, const Tree &after, const Effect &effect,
+         [&](std::size_t, const TxRequest &q, const Tree &, const Tree &after, const Effect &effect,
              const Result<void> &, const std::string &) {
              if (effect.kind == Effect::None)
                  return true;
-             effects[i] = effect;
-             change.steps.push_back({operation_of(q.type, q.payload, effects[i], scratch[i]), after});
+             auto &[mine, scratch] = kept.emplace_back(effect, std::string());
+             change.steps.push_back({operation_of(q.type, q.payload, mine, scratch), after});
              return true;
          });
     sink->on_change(change);
@@ -184,19 +210,32 @@ void State::Impl::tell_conflict(const Event &e, const Client &c, const Transacti
     conflict.tx = tx.id;
     conflict.base_seq = tx.base_seq;
     conflict.head_seq = seq;
-    conflict.differs = *r.differs;
     conflict.reply_now = r.reply_now;
-    std::vector<Effect> effects(tx.log.size());
-    std::vector<std::string> scratch(tx.log.size()), replies(tx.log.size());
+    const std::size_t differs = *r.differs;
+    conflict.differs = tx.log.size();
+    conflict.log.reserve(tx.log.size());
+    Texts texts;
+    Path seen;
     fold(tx.log, tx.base, without_limits(asker(c, nullptr)),
          [&](std::size_t i, const TxRequest &q, const Tree &, const Tree &, const Effect &effect,
              const Result<void> &result, const std::string &reply) {
-             effects[i] = effect;
-             replies[i] = reply_text(result, q.type, reply, effect);
-             conflict.log.push_back({operation_of(q.type, q.payload, effects[i], scratch[i]), replies[i]});
+             const bool near = i < kAnswersKept || i + kAnswersKept >= tx.log.size() ||
+                               (i + kAnswersKept >= differs && i <= differs + kAnswersKept);
+             std::string scratch;
+             Conflict::Entry entry{operation_of(q.type, q.payload, effect, scratch), {}};
+             entry.op.path = texts.keep(std::string(entry.op.path));
+             if (static_cast<MsgType>(q.type) == MsgType::SetPerms) // others borrow from the log
+                 entry.op.value = texts.keep(std::move(scratch), near ? kPayloadMax : 0);
+             const std::size_t most = i == differs ? kPayloadMax : near ? kAnswerKept : 0;
+             entry.reply = texts.keep(reply_text(result, q.type, reply, effect), most);
+             if (i >= differs && conflict.differs == tx.log.size()) { // those left out do not count
+                 conflict.differs = conflict.log.size();
+                 seen = effect.path;
+             }
+             conflict.log.push_back(entry);
              return true;
          });
-    const auto culprit = recent.changed(effects[*r.differs].path, tree, tx.base_seq);
+    const auto culprit = recent.changed(seen, tree, tx.base_seq);
     conflict.culprit_seq = culprit.seq;
     conflict.culprit_domid = culprit.domid;
     sink->on_conflict(conflict);

@@ -142,7 +142,8 @@ struct State::Impl {
     void committed(const Event &e, const Actor &who, const Operation &op, Tree before);
     /// `tx`: the transaction the request belongs to, if any.
     Asker asker(const Client &c, const Transaction *tx) const;
-    void note_peaks(const Client &c);
+    void note_use(const Client &c, Outputs &out);
+    void note_soft_limit(Domain &d, std::uint64_t memory, Outputs &out) const;
     void refused(const Client &c, Quota q, Outputs &out) const;
     Actor actor_of(const Client &c) const { return Actor{c.domid, c.id, c.peer}; }
 

@@ -169,7 +169,7 @@ void State::Impl::request(const Event &e, Outputs &out)
     }
     dispatch(s);
     if (!c.privileged())
-        note_peaks(c);
+        note_use(c, out);
 }
 
 /// What only the control domain may send.
@@ -331,8 +331,8 @@ void State::Impl::refused(const Client &c, Quota q, Outputs &out) const
     out.refuse({c.domid, quota_name(q), domains.at(c.domid).quotas[q]});
 }
 
-/// After a request of a ring: what `quota <domid>` and `quota max` show.
-void State::Impl::note_peaks(const Client &c)
+/// After a request of a ring: what `quota <domid>` and `quota max` show, and the soft limit.
+void State::Impl::note_use(const Client &c, Outputs &out)
 {
     Domain &d = domains.at(c.domid);
     const Account owned = accounts.get(c.domid);
@@ -342,11 +342,31 @@ void State::Impl::note_peaks(const Client &c)
         own = std::max(own, n);
         all = std::max(all, n);
     };
+    const std::uint64_t memory =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(owned.bytes, 0)) + c.watch_bytes + c.log_bytes;
     note(Quota::Nodes, static_cast<std::uint64_t>(std::max<std::int64_t>(owned.nodes, 0)));
-    note(Quota::Memory,
-         static_cast<std::uint64_t>(std::max<std::int64_t>(owned.bytes, 0)) + c.watch_bytes + c.log_bytes);
+    note(Quota::Memory, memory);
     note(Quota::Watches, c.watches.size());
     note(Quota::Transactions, c.transactions.size());
+    note_soft_limit(d, memory, out);
+}
+
+/// Tells when the domain goes beyond it, and when it is back; once in ten seconds at most, by the clock of the events.
+void State::Impl::note_soft_limit(Domain &d, std::uint64_t memory, Outputs &out) const
+{
+    constexpr std::int64_t kOnceInUs = 10'000'000;
+    const bool above = d.quotas.exceeded(Quota::SoftMemory, memory);
+    if (above == d.above_soft)
+        return;
+    const std::uint32_t limit = d.quotas[Quota::SoftMemory];
+    if (limit != 0) { // else it was taken away: nothing to tell
+        if (d.soft_told_us != 0 && wall_us - d.soft_told_us < kOnceInUs)
+            return;
+        out.refuse({d.domid, quota_name(Quota::SoftMemory), limit,
+                    above ? Refusal::Kind::Above : Refusal::Kind::Below, memory});
+        d.soft_told_us = wall_us;
+    }
+    d.above_soft = above;
 }
 
 void State::Impl::committed(const Event &e, const Actor &who, const Operation &op, Tree before)

@@ -11,20 +11,29 @@ namespace {
 
 using Name = std::pair<std::uint64_t, std::string_view>; // of a watch among those on its path
 
+thread_local std::size_t compared; // costs one addition beside each comparison of strings
+
 struct ByName {
     using is_transparent = void;
     static Name name(const Watch *w) noexcept { return {w->conn, w->token}; }
     static Name name(const Name &n) noexcept { return n; }
-    bool operator()(const auto &a, const auto &b) const noexcept { return name(a) < name(b); }
+    bool operator()(const auto &a, const auto &b) const noexcept { return ++compared, name(a) < name(b); }
 };
 
 } // namespace
+
+bool WatchIndex::ByText::operator()(std::string_view a, std::string_view b) const noexcept
+{
+    return ++compared, a < b;
+}
+
+std::size_t WatchIndex::comparisons() noexcept { return compared; }
 
 struct WatchIndex::Entry {
     Entry *parent = nullptr;
     std::string name;
     std::set<const Watch *, ByName> watches;
-    std::map<std::string, std::unique_ptr<Entry>, std::less<>> children;
+    Entries children;
 };
 
 WatchIndex::WatchIndex() : root_(std::make_unique<Entry>()), special_(std::make_unique<Entry>()) {}
@@ -120,6 +129,7 @@ void WatchIndex::match(const Path &path, bool exact, std::vector<const Watch *> 
         return;
     }
     const auto take = [&](const Entry *e, std::size_t levels_below) {
+        compared += e->watches.size();
         for (const Watch *w : e->watches)
             if (w->depth < 0 || levels_below <= static_cast<std::size_t>(w->depth))
                 out.push_back(w);
@@ -145,7 +155,7 @@ void WatchIndex::below(const Path &path, const Node &top, bool children_first,
     struct Level {
         const Entry *entry;
         const Node *node;
-        std::map<std::string, std::unique_ptr<Entry>, std::less<>>::const_iterator next;
+        Entries::const_iterator next;
         Path path;
     };
     std::vector<Level> stack;

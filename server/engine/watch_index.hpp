@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which watches an event reaches: a trie of path components. Finding them costs
-// O(depth of the path + watches found), whatever the number of watches.
+// O(depth of the path + watches found), whatever the number of watches: at each level there is one search by name.
 #pragma once
 
 #include "xsgit/base/path.hpp"
@@ -40,6 +40,8 @@ public:
     /// The watch of `conn` on exactly `path` with that token; null: none. O(depth + log(watches there)).
     const Watch *find(const Path &path, std::uint64_t conn, std::string_view token) const;
     std::size_t size() const noexcept { return size_; }
+    /// Names and watches that this thread has looked at in any index, since it began: what its requests cost, for tests.
+    static std::size_t comparisons() noexcept;
 
     /// Appends the watches on `path` itself and, unless `exact`, those above it that reach
     /// so deep. Not ordered.
@@ -53,6 +55,11 @@ public:
 
 private:
     struct Entry;
+    struct ByText {
+        using is_transparent = void;
+        bool operator()(std::string_view a, std::string_view b) const noexcept;
+    };
+    using Entries = std::map<std::string, std::unique_ptr<Entry>, ByText>;
     Entry *entry_at(const Path &path) const;
     std::unique_ptr<Entry> root_, special_;
     std::size_t size_ = 0;

@@ -191,6 +191,22 @@ def bad_guests():
     other.read("data/after")
     time.sleep(LAZY_SCAN + 0.5)
     equal(g.word(REQ_CONS), 0, "a new server ignores it too, even if it resets its ring")
+    g.introduced_by(c)
+    g.notify()
+    other.read("data/after")
+    time.sleep(LAZY_SCAN + 0.5)
+    equal(g.word(REQ_CONS), 0, "INTRODUCE does not end it")
+    equal(host.ports_of(g.domid), 1, "nor takes a second event channel")
+    check(introduced(c, g.domid), "the domain is introduced")
+    c.ok(9, b"%d\0" % g.domid)
+    for offset in (REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD):
+        g.set_word(offset, 0)
+    g.port = host.lib.guest_port(host.handle, g.domid)
+    g.introduced_by(c)
+    g.put(pack(10, b"%d\0" % g.domid))
+    g.notify()
+    wait_for(lambda: g.word(RSP_PROD) != 0, "RELEASE and INTRODUCE do")
+    check(True, "RELEASE and INTRODUCE do")
     d.stop()
 
 

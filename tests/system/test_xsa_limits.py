@@ -567,7 +567,26 @@ def xsa_354_flood_for_an_agent():
         equal(agent.read("/local/domain/1/data/attr299"), b"2999", "XSA-354: the agent sees the last state")
 
 
-harness.main(xsa_206_starvation, xsa_206_no_weapon, xsa_206_write_rate, xsa_272_every_creation_counts, xsa_323_relative_paths,
+def soft_limit_of_memory():
+    """It refuses nothing; the log names the domain, the quota and its value, once."""
+    with World(["-q", "memory=1000"]) as w:
+        g, other = w.guest(1), w.guest(2)
+        g.write("data/a", "x" * 800)
+        check("soft-memory" not in w.d.log_text(), "nothing to tell below it")
+        for n in range(20):
+            g.write("data/b", "x" * 800 * (n % 2))
+        other.write("data/a", "x")
+        lines = [line for line in w.d.log_text().splitlines() if "soft-memory" in line]
+        check(len(lines) == 1 and "domain 1 has " in lines[0] and "beyond its quota soft-memory = 1000" in lines[0],
+              "one line of it", lines)
+        w.c.control("quota-soft", "set", "memory", "50")
+        third = w.guest(3)
+        third.write("data/a", "x" * 100)
+        check("beyond its quota soft-memory = 50;" in w.d.log_text(), "as set while it runs", w.d.log_tail())
+
+
+harness.main(soft_limit_of_memory, xsa_206_starvation, xsa_206_no_weapon, xsa_206_write_rate, xsa_272_every_creation_counts,
+             xsa_323_relative_paths,
              xsa_324_long_events, xsa_326_limits, xsa_330_reset_watches, xsa_349_equal_events, xsa_354_flood_for_an_agent,
              xsa_414_failed_creation, xsa_415_failed_creation_in_transaction, xsa_416_request_memory,
              xsa_418_deep_trees, xsa_421_create_and_remove, xsa_484_reset_in_transaction)

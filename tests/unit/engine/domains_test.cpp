@@ -240,6 +240,34 @@ TEST_CASE("WATCH with depth needs the feature")
     CHECK(w.ask(w.last_attached(), MsgType::Watch, args({"/x", "t", "1"})) == "OK");
 }
 
+TEST_CASE("an ignored ring stays ignored when it is introduced again, until RELEASE")
+{
+    World w;
+    const auto a = w.connect();
+    w.introduce(a, 5, 69);
+    const auto ring = w.last_attached();
+    Event e;
+    e.kind = EventKind::Ignore;
+    e.conn = ring;
+    w.run(e);
+    const auto ignored = [&w] {
+        const auto all = w.state.connections();
+        return all.back().domid == 5 && all.back().ignored;
+    };
+    CHECK(ignored());
+    const auto seq = w.state.seq();
+    CHECK(w.introduce(a, 5, 69) == "OK");
+    CHECK(w.out.orders().empty());
+    CHECK(w.last_attached() == ring);
+    CHECK(ignored());
+    CHECK(w.state.seq() == seq);
+    CHECK(w.ask(a, MsgType::Introduce, args({"5", "1", "3"}), 0, "5 1 45;failed EINVAL") == "EINVAL");
+    CHECK(w.ask(a, MsgType::Release, args({"5"})) == "OK");
+    CHECK(w.introduce(a, 5, 69) == "OK");
+    CHECK(w.last_attached() != ring);
+    CHECK(!ignored());
+}
+
 TEST_CASE("an ignored ring keeps its domain")
 {
     World w;

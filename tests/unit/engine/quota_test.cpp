@@ -165,6 +165,43 @@ TEST_CASE("quota memory counts nodes, watches and logs of transactions")
     CHECK(g.w.write(g.ring, "d/v", std::string(300, 'x')) == "OK");
 }
 
+TEST_CASE("quota soft-memory is told, at most each ten seconds, and refuses nothing")
+{
+    Guest g("soft-memory", "300");
+    const auto told = [&g](std::string_view value) -> std::string {
+        CHECK(g.w.write(g.ring, "d/v", value) == "OK");
+        std::string text;
+        for (const Refusal &r : g.w.out.refusals()) {
+            CHECK(r.domid == 5);
+            CHECK(r.limit == "soft-memory");
+            CHECK(r.value == 300);
+            text += r.kind == Refusal::Kind::Above   ? "above "
+                    : r.kind == Refusal::Kind::Below ? "below "
+                                                     : "?";
+            text += std::to_string(r.used);
+        }
+        return text;
+    };
+    const std::string much(400, 'x'), little(10, 'x');
+    CHECK(told(little) == "");
+    CHECK(told(much) == "above 450"); // the folder has 25, the node too
+    CHECK(told(much) == "");
+    CHECK(told(little) == ""); // too early
+    g.w.seconds += 10;
+    CHECK(told(little) == "below 60");
+    CHECK(told(much) == "");
+    g.w.seconds += 10;
+    CHECK(told(much) == "above 450");
+    g.w.seconds += 60;
+    CHECK(told(much) == ""); // it is known
+    CHECK(g.w.ask(g.dom0, MsgType::SetQuota, args({"5", "soft-memory", "0"})) == "OK");
+    CHECK(g.w.write(g.ring, "d/v", much) == "OK");
+    CHECK(g.w.out.refusals().empty()); // no limit any more
+    CHECK(g.w.ask(g.dom0, MsgType::SetQuota, args({"5", "soft-memory", "300"})) == "OK");
+    g.w.seconds += 10;
+    CHECK(told(much) == "above 450");
+}
+
 TEST_CASE("zero is no limit; limits of later domains")
 {
     Guest g("nodes", "0");

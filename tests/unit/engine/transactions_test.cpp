@@ -123,6 +123,28 @@ TEST_CASE("conflict: EAGAIN only if an answer would differ; it names the culprit
     CHECK(sink.changes.back().steps == 1);
 }
 
+TEST_CASE("conflict: a request that a limit refused does not shift the one that differs")
+{
+    Sink sink;
+    World w(&sink);
+    const auto a = w.connect();
+    w.introduce(a, 5, 69);
+    const auto ring = w.last_attached();
+    w.write(a, "/local/domain/5/name", "1");
+    w.ask(a, MsgType::SetPerms, args({"/local/domain/5/name", "n5"}), 0, "5 1 45");
+    w.ask(a, MsgType::SetQuota, args({"5", "path-max", "10"}));
+    const auto t = w.begin(ring);
+    CHECK(w.read(ring, "name", t) == "1");
+    CHECK(w.read(ring, "name/too/long/by/far", t) == "EINVAL");
+    CHECK(w.read(ring, "none", t) == "EACCES");
+    w.write(ring, "name", "2", t);
+    w.write(a, "/local/domain/5/none", "");
+    w.ask(a, MsgType::SetPerms, args({"/local/domain/5/none", "n5"}), 0, "5 1 45");
+    CHECK(w.end(ring, t) == "EAGAIN");
+    REQUIRE(sink.conflicts.size() == 1);
+    CHECK(sink.conflicts[0] == std::pair<std::string, std::uint64_t>("/local/domain/5/none", w.state.seq()));
+}
+
 TEST_CASE("events of a commit: before the reply, in order of first access, what came and went is silent")
 {
     World w;

@@ -131,7 +131,7 @@ public:
     std::vector<Message> run(Event e)
     {
         e.number = state.event_number() + 1;
-        e.wall_us = 1'700'000'000'000'000 + static_cast<std::int64_t>(e.number);
+        e.wall_us = 1'700'000'000'000'000 + 1'000'000 * seconds + static_cast<std::int64_t>(e.number);
         out.clear();
         state.step(e, out);
         std::vector<Message> messages;
@@ -146,6 +146,7 @@ public:
     State state;
     Outputs out;
     std::uint64_t requests = 0, attached = 0;
+    std::int64_t seconds = 0;        // on the clock of the events
     std::vector<std::string> events; // "conn:path" of the last ask(), in order
 };
 

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "allocations.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <malloc.h>
+#include <new>
+
+namespace {
+
+std::size_t total_count, held, most_held;
+
+} // namespace
+
+void *operator new(std::size_t n)
+{
+    void *const p = std::malloc(n ? n : 1);
+    if (!p)
+        throw std::bad_alloc();
+    ++total_count;
+    held += malloc_usable_size(p);
+    most_held = std::max(most_held, held);
+    return p;
+}
+
+void operator delete(void *p) noexcept
+{
+    held -= malloc_usable_size(p); // 0 of null
+    std::free(p);
+}
+void operator delete(void *p, std::size_t) noexcept { operator delete(p); }
+
+namespace xsgit::server::test {
+
+Allocations::Allocations() noexcept : count_(total_count), held_(held) { most_held = held; }
+std::size_t Allocations::count() const noexcept { return total_count - count_; }
+std::size_t Allocations::peak() const noexcept { return most_held - held_; }
+
+} // namespace xsgit::server::test
