@@ -78,9 +78,9 @@ struct Conflict {
     std::uint64_t base_seq = 0; // main when the transaction started
     std::uint64_t head_seq = 0; // main when it was refused
     std::vector<Entry> log;
-    std::size_t differs = 0;       // index in log of the first request that would answer differently
-    std::string_view reply_now;    // what it would answer (or the effect that differs)
-    std::uint64_t culprit_seq = 0; // newest commit that changed what it saw; 0: not known
+    std::size_t differs = 0;         // index in log of the first request that would answer differently
+    std::string_view reply_now;      // what it would answer (or the effect that differs)
+    std::uint64_t culprit_seq = 0;   // newest commit that changed what it saw; 0: not known
     std::uint32_t culprit_domid = 0; // whose that was
 };
 
