@@ -82,9 +82,10 @@ Result<std::string> set_limit(Quotas &quotas, bool soft, std::string_view name, 
     return fail(Error::Einval);
 }
 
-/// What domains have of each at a time. The other quotas limit a single node or transaction.
-constexpr Quota kCounted[] = {Quota::Nodes, Quota::Watches, Quota::Outstanding, Quota::Memory,
-                              Quota::Transactions};
+/// In the order of `quota`.
+constexpr Quota kShown[] = {Quota::Nodes,           Quota::Watches,      Quota::Outstanding,
+                            Quota::Memory,          Quota::Transactions, Quota::TransactionNodes,
+                            Quota::NodePermissions, Quota::PathMax,      Quota::NodeSize};
 
 } // namespace
 
@@ -96,7 +97,7 @@ const ControlCommand *control_command(std::string_view name) noexcept
     return nullptr;
 }
 
-/// Of what is counted, what a domain has now.
+/// What a domain has now; of single nodes and transactions there is no such number, only the most.
 static std::uint64_t used(const State::Impl &s, const Domain &d, Quota q, const Facts &facts)
 {
     const auto c = s.clients.find(d.conn);
@@ -111,19 +112,20 @@ static std::uint64_t used(const State::Impl &s, const Domain &d, Quota q, const 
         return facts.outstanding;
     case Quota::Transactions:
         return client ? client->transactions.size() : 0;
-    default:
+    case Quota::Memory:
         return static_cast<std::uint64_t>(owned.bytes) +
                (client ? client->watch_bytes + client->log_bytes : 0);
+    default:
+        return 0;
     }
 }
 
 /// Answers that were not taken are no state: their number is known only when somebody asks, and so is the highest.
 static void note_outstanding(State::Impl &s, Domain &d, const Facts &facts)
 {
-    constexpr auto kAt = static_cast<std::size_t>(Quota::Outstanding);
-    d.peak[kAt] = std::max(d.peak[kAt], facts.outstanding);
+    note_peak(d.peak, Quota::Outstanding, facts.outstanding);
     if (d.domid != 0)
-        s.peak[kAt] = std::max(s.peak[kAt], facts.outstanding);
+        note_peak(s.peak, Quota::Outstanding, facts.outstanding);
 }
 
 /// quota [set <name> <val> | <domid> | max [-r]]
@@ -141,7 +143,7 @@ static Result<std::string> quota(State::Impl &s, const std::vector<std::string_v
         if (args.size() == 2)
             s.peak = {};
         text = "Max. seen accounting values:\n";
-        for (const Quota q : kCounted)
+        for (const Quota q : kShown)
             put(text, "{:<17}: {:8}\n", quota_name(q), s.peak[static_cast<std::size_t>(q)]);
         return text;
     }
@@ -155,7 +157,7 @@ static Result<std::string> quota(State::Impl &s, const std::vector<std::string_v
     Domain &d = it->second;
     note_outstanding(s, d, facts);
     text = fmt::format("Domain {}:\n", *domid);
-    for (const Quota q : kCounted) {
+    for (const Quota q : kShown) {
         const std::uint64_t now = used(s, d, q, facts);
         put(text, "{:<17}: {:8} (max {:8})\n", quota_name(q), now,
             std::max(now, d.peak[static_cast<std::size_t>(q)]));

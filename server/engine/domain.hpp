@@ -26,8 +26,8 @@ struct Domain {
     std::uint64_t conn = 0; // introduced: incarnation of its ring's connection
     std::uint32_t features = kFeatures;
     std::optional<std::uint32_t> target;
-    Quotas quotas;                             // copied from the global ones when the record was made
-    std::array<std::uint64_t, kQuotas> peak{}; // highest values seen
+    Quotas quotas; // copied from the global ones when the record was made
+    Peaks peak{};
     // Not state, nor saved: what the log was told of its soft limit of memory.
     bool above_soft = false;
     std::int64_t soft_told_us = 0; // wall clock of the event; 0: never

@@ -25,6 +25,14 @@ enum class Quota : std::uint8_t {
 };
 inline constexpr std::size_t kQuotas = 10;
 
+/// Highest values seen, one for each.
+using Peaks = std::array<std::uint64_t, kQuotas>;
+inline void note_peak(Peaks &peaks, Quota q, std::uint64_t n) noexcept
+{
+    std::uint64_t &most = peaks[static_cast<std::size_t>(q)];
+    most = n > most ? n : most;
+}
+
 /// One value for each.
 class Quotas {
 public:

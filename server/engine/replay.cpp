@@ -55,6 +55,7 @@ private:
 Asker without_limits(Asker who)
 {
     who.quotas = nullptr;
+    who.peaks = nullptr;
     return who;
 }
 

@@ -120,7 +120,8 @@ struct State::Impl {
     WatchIndex watches;
     std::map<std::uint32_t, Domain> domains; // 0 always
     Quotas quotas;                           // for domains that will become known
-    std::array<std::uint64_t, kQuotas> peak{};
+    Peaks peak{};
+    mutable Peaks request_peaks{}; // of the request at hand; see Asker
     bool keep_orphans = false;
     Accounts accounts; // of `tree`: computed from it when it is loaded
     // Not state: buffers that are reused, and what only history needs.

@@ -167,6 +167,7 @@ void State::Impl::request(const Event &e, Outputs &out)
         s.error(Error::Eio);
         return;
     }
+    request_peaks = {};
     dispatch(s);
     if (!c.privileged())
         note_use(c, out);
@@ -319,6 +320,7 @@ Asker State::Impl::asker(const Client &c, const Transaction *tx) const
     const Domain &d = domains.at(c.domid);
     a.domid_any = (d.features & kFeatureDomidAny) != 0;
     a.quotas = &d.quotas;
+    a.peaks = &request_peaks;
     a.owned = accounts.get(c.domid);
     if (tx)
         a.owned += tx->accounts.get(c.domid);
@@ -337,10 +339,8 @@ void State::Impl::note_use(const Client &c, Outputs &out)
     Domain &d = domains.at(c.domid);
     const Account owned = accounts.get(c.domid);
     const auto note = [&](Quota q, std::uint64_t n) {
-        std::uint64_t &own = d.peak[static_cast<std::size_t>(q)];
-        std::uint64_t &all = peak[static_cast<std::size_t>(q)];
-        own = std::max(own, n);
-        all = std::max(all, n);
+        note_peak(d.peak, q, n);
+        note_peak(peak, q, n);
     };
     const std::uint64_t memory =
         static_cast<std::uint64_t>(std::max<std::int64_t>(owned.bytes, 0)) + c.watch_bytes + c.log_bytes;
@@ -348,6 +348,8 @@ void State::Impl::note_use(const Client &c, Outputs &out)
     note(Quota::Memory, memory);
     note(Quota::Watches, c.watches.size());
     note(Quota::Transactions, c.transactions.size());
+    for (const Quota q : {Quota::TransactionNodes, Quota::NodePermissions, Quota::PathMax, Quota::NodeSize})
+        note(q, request_peaks[static_cast<std::size_t>(q)]);
     note_soft_limit(d, memory, out);
 }
 

@@ -65,7 +65,7 @@ struct Call {
         Result<Path> p = Path::parse(text, who.domid, special);
         if (!p)
             return fail(Error::Einval);
-        if (path_too_long(*p, asker.quotas)) {
+        if (path_too_long(*p, asker)) {
             effect.refused = Quota::PathMax;
             return fail(Error::Einval);
         }
@@ -79,6 +79,8 @@ struct Call {
     }
     Result<void> check(Quota q, std::uint64_t n)
     {
+        if (asker.peaks && (q == Quota::NodeSize || q == Quota::NodePermissions))
+            note_peak(*asker.peaks, q, n);
         if (!asker.quotas || !asker.quotas->exceeded(q, n))
             return {};
         return refuse(q, q == Quota::Memory ? Error::Enomem : Error::Enospc);
@@ -333,10 +335,10 @@ struct Call {
 } // namespace
 
 /// As 4.22: one to five digits, whatever the domid.
-bool path_too_long(const Path &path, const Quotas *quotas)
+bool path_too_long(const Path &path, const Asker &asker)
 {
     static constexpr std::string_view kHome = "/local/domain/";
-    if (!quotas)
+    if (!asker.quotas)
         return false;
     const std::string_view text = path.str();
     std::size_t skip = 0;
@@ -348,7 +350,9 @@ bool path_too_long(const Path &path, const Quotas *quotas)
         if (digits > 0 && kHome.size() + digits < text.size() && text[kHome.size() + digits] == '/')
             skip = kHome.size() + digits + 1;
     }
-    return quotas->exceeded(Quota::PathMax, text.size() - skip);
+    if (asker.peaks)
+        note_peak(*asker.peaks, Quota::PathMax, text.size() - skip);
+    return asker.quotas->exceeded(Quota::PathMax, text.size() - skip);
 }
 
 bool is_store_request(std::uint32_t type) noexcept

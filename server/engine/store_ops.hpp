@@ -36,8 +36,10 @@ struct Asker {
     Subject who;
     bool domid_any = true;          // may permit something to every domain
     const Quotas *quotas = nullptr; // null: none
-    Account owned;                  // by `who`, in the tree that the request is executed on
-    std::int64_t memory = 0;        // bytes that count against Quota::Memory beside nodes
+    Peaks *peaks =
+        nullptr;   // of what single nodes and transactions have, also where it was refused; null: nobody asks
+    Account owned; // by `who`, in the tree that the request is executed on
+    std::int64_t memory = 0; // bytes that count against Quota::Memory beside nodes
 };
 
 /// True for DIRECTORY, READ, GET_PERMS, WRITE, MKDIR, RM, SET_PERMS, DIRECTORY_PART: what a
@@ -50,8 +52,8 @@ bool is_store_request(std::uint32_t type) noexcept;
 Result<void> execute_store(std::uint32_t type, std::string_view payload, const Asker &asker,
                            const Facts &facts, Tree &tree, Effect &effect, std::string &reply);
 
-/// Whether the limit on paths forbids this one; /local/domain/N/ in front does not count. `quotas` null: never.
-bool path_too_long(const Path &path, const Quotas *quotas);
+/// Whether the limit on paths forbids this one to `asker`; /local/domain/N/ in front does not count.
+bool path_too_long(const Path &path, const Asker &asker);
 
 /// One number for reply and effect together: two executions with the same answer mean the
 /// same to the client. `payload` is ignored for errors.

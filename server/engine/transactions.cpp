@@ -64,8 +64,10 @@ void State::Impl::transaction_request(Step &s)
     Result<void> r = execute_store(s.type(), s.request.payload, who, parse_facts(s.event.facts), tx.tree,
                                    effect, reply_buffer);
     const bool looked_at = r || effect.path.str() != "/"; // the path was legal: what is absent counts too
-    if (looked_at && !effect.refused && who.quotas && !tx.access_of.contains(effect.path.str()) &&
-        who.quotas->exceeded(Quota::TransactionNodes, tx.accesses.size() + 1)) {
+    const bool fresh = looked_at && !effect.refused && !tx.access_of.contains(effect.path.str());
+    if (who.peaks)
+        note_peak(*who.peaks, Quota::TransactionNodes, tx.accesses.size() + fresh);
+    if (fresh && who.quotas && who.quotas->exceeded(Quota::TransactionNodes, tx.accesses.size() + 1)) {
         effect.refused = Quota::TransactionNodes;
         r = fail(Error::Enospc);
     }

@@ -37,7 +37,7 @@ Result<void> State::Impl::add_watch(Step &s)
         w.depth = static_cast<int>(std::min(depth, kDepthMost));
     }
     Result<Path> path = watch_path(args[0], s.client);
-    if (!path || path_too_long(*path, who.quotas))
+    if (!path || path_too_long(*path, who))
         return fail(Error::Einval);
     if (watches.find(*path, s.client.id, args[1]))
         return fail(Error::Eexist);

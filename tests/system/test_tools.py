@@ -180,7 +180,8 @@ def xenstore_control_of_ours():
            "help"], "help lists the commands and nothing else")
     tool("write", "/control/a", "v")
     tool("chmod", "/control/a", "n9")
-    for name in ("nodes", "watches", "outstanding", "memory", "transactions"):
+    for name in ("nodes", "watches", "outstanding", "memory", "transactions", "transaction-nodes", "node-permissions", "path-max",
+                 "node-size"):
         text = says(["quota", "9"], "Domain 9:\n", f"\n{name:17}: ")
         check(re.search(rf"^{name} *: +\d+ \(max +\d+\)$", text, re.M), f"quota 9: {name} has a highest value", text)
         says(["quota", "max"], "Max. seen accounting values:\n", f"\n{name:17}: ")

@@ -69,7 +69,11 @@ TEST_CASE("what a domain uses has a highest value in each line; a name that is n
                                                             "watches          :        0 (max        0)\n"
                                                             "outstanding      :        7 (max        7)\n"
                                                             "memory           :        0 (max        0)\n"
-                                                            "transactions     :        0 (max        0)\n");
+                                                            "transactions     :        0 (max        0)\n"
+                                                            "transaction-nodes:        0 (max        0)\n"
+                                                            "node-permissions :        0 (max        0)\n"
+                                                            "path-max         :        0 (max        0)\n"
+                                                            "node-size        :        0 (max        0)\n");
     CHECK(
         control(w, c, {"quota", "5"}, "outstanding 2").find("outstanding      :        2 (max        7)\n") !=
         std::string::npos);
@@ -78,7 +82,11 @@ TEST_CASE("what a domain uses has a highest value in each line; a name that is n
                                              "watches          :        0\n"
                                              "outstanding      :        7\n"
                                              "memory           :        0\n"
-                                             "transactions     :        0\n");
+                                             "transactions     :        0\n"
+                                             "transaction-nodes:        0\n"
+                                             "node-permissions :        0\n"
+                                             "path-max         :        0\n"
+                                             "node-size        :        0\n");
     // The control domain's own numbers are not among those of the domains that have limits.
     control(w, c, {"quota", "max", "-r"});
     control(w, c, {"quota", "0"}, "outstanding 9");
