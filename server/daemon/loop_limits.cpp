@@ -13,12 +13,12 @@
 namespace xsgit::server {
 namespace {
 
-constexpr std::size_t kCausedBytes =
-    64u << 10; // of a guest's events that others have not taken, whatever the limit
+// Of a guest's events that others have not taken, whatever the limit.
+constexpr std::size_t kCausedBytes = 64u << 10;
 constexpr std::int64_t kForgiveEveryMs = 200;
 constexpr std::int64_t kPatienceWithGuestsMs = 1'000;
-constexpr std::int64_t kLenientMs =
-    60'000; // so that somebody who reads now and then cannot hold others up again and again
+// So that somebody who reads now and then cannot hold others up again and again.
+constexpr std::int64_t kLenientMs = 60'000, kLenientAgainMs = 1'000;
 
 } // namespace
 
@@ -96,20 +96,24 @@ void Loop::count_caused(Connection &c)
 {
     if (c.outbox.empty())
         return;
+    if (c.lenient_until_ms != 0) {
+        const std::int64_t now = now_ms();
+        if (now >= c.lenient_until_ms && c.outbox.oldest_ms() < now - patience_ms(c))
+            c.lenient_until_ms = now + kLenientAgainMs; // it has not even taken that yet
+        if (now < c.lenient_until_ms) {
+            c.outbox.count_no_more();
+            return settle_caused(c);
+        }
+        c.lenient_until_ms = 0;
+    }
     const std::vector<Outbox::Caused> waiting = c.outbox.take_waiting();
-    if (waiting.empty())
-        return;
-    const std::int64_t now = now_ms();
-    if (now < c.lenient_until_ms || (c.lenient_until_ms != 0 && c.outbox.oldest_ms() < now - patience_ms(c)))
-        return c.outbox.count_no_more();
-    c.lenient_until_ms = 0;
     for (const Outbox::Caused &e : waiting)
         caused_.waits(e.event, e.by, e.bytes);
-    if (c.counting)
+    if (waiting.empty() || c.counting)
         return;
     c.counting = true;
     if (counting_.empty())
-        forgive_again_ms_ = now + kForgiveEveryMs;
+        forgive_again_ms_ = now_ms() + kForgiveEveryMs;
     counting_.push_back(&c);
 }
 

@@ -124,8 +124,10 @@ Outbox::Batch Outbox::take(char *to, std::size_t size)
 /// Whoever counts it is told.
 void Outbox::let_go(Item &item)
 {
-    if (std::exchange(item.counted, false))
+    if (std::exchange(item.counted, false)) {
         gone_.push_back({item.name.event, item.by, item.length});
+        --counted_;
+    }
     item.by = 0;
 }
 
@@ -135,6 +137,7 @@ std::vector<Outbox::Caused> Outbox::take_waiting()
     for (told_ = std::max(told_, head_); told_ < items_.size(); ++told_)
         if (Item &item = items_[told_]; item.by != 0 && !item.counted) {
             item.counted = true;
+            ++counted_;
             waiting.push_back({item.name.event, item.by, item.length});
         }
     return waiting;
@@ -142,13 +145,15 @@ std::vector<Outbox::Caused> Outbox::take_waiting()
 
 void Outbox::count_no_more()
 {
-    for (std::size_t i = head_; i < told_; ++i)
+    for (std::size_t i = head_; counted_ > 0 && i < told_; ++i)
         let_go(items_[i]);
+    for (told_ = std::max(told_, head_); told_ < items_.size(); ++told_)
+        let_go(items_[told_]);
 }
 
 std::int64_t Outbox::oldest_counted_ms() const noexcept
 {
-    for (std::size_t i = head_; i < told_; ++i)
+    for (std::size_t i = head_; counted_ > 0 && i < items_.size(); ++i)
         if (items_[i].counted)
             return items_[i].added_ms;
     return INT64_MAX;
@@ -180,7 +185,7 @@ void Outbox::reset() noexcept
     if (indexed_)
         index_ = {};
     indexed_ = false;
-    head_ = told_ = data_head_ = replies_ = 0;
+    head_ = told_ = counted_ = data_head_ = replies_ = 0;
     dropped_bytes_ = 0;
 }
 
@@ -206,6 +211,8 @@ std::size_t Outbox::expire(std::int64_t before_ms)
     items_ = std::move(items);
     data_ = std::move(data);
     replies_ = replies;
+    counted_ = static_cast<std::size_t>(
+        std::count_if(items_.begin(), items_.end(), [](const Item &i) { return i.counted; }));
     return n;
 }
 

@@ -40,7 +40,7 @@ public:
     std::vector<Caused> take_waiting();
     /// Those among them that do not wait any more.
     std::vector<Caused> take_gone() { return std::exchange(gone_, {}); }
-    /// None that waits now counts any more.
+    /// None that waits now counts any more, or will. O(those that counted, and those that are new).
     void count_no_more();
     /// When the oldest that counts, and the oldest that has a time, was added; INT64_MAX: there is none. O(1) but for
     /// what stands before it.
@@ -74,6 +74,7 @@ private:
     std::vector<Item> items_;
     std::size_t head_ = 0;
     std::size_t told_ = 0; // items that take_waiting() need not look at
+    std::size_t counted_ = 0;
     std::vector<Caused> gone_;
     std::size_t replies_ = 0;
     std::string data_;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "server/daemon/caused_events.hpp"
 #include "server/daemon/outbox.hpp"
 #include "server/daemon/sent_names.hpp"
 
@@ -184,9 +185,42 @@ TEST_CASE("what others have caused is counted while it waits")
         CHECK(box.oldest_counted_ms() == INT64_MAX);
         CHECK(box.oldest_ms() == 100);
         CHECK(box.take_waiting().empty());
+        // Nor those of which nobody has been told yet: they are not gone from what is counted.
+        box.add({6, 0}, true, event("/d", "t"), 600, 8);
+        box.count_no_more();
+        CHECK(box.take_waiting().empty());
         drain(box);
         CHECK(box.take_gone().empty());
     }
+    SUBCASE("also when others before it have expired")
+    {
+        box.expire(400);
+        box.take_gone();
+        box.count_no_more();
+        CHECK(numbers(box.take_gone()) == Numbers{5});
+    }
+}
+
+TEST_CASE("a request is outstanding until all events of it are taken")
+{
+    CausedEvents caused;
+    caused.waits(1, 7, 100);
+    caused.waits(1, 7, 50);
+    caused.waits(2, 7, 10);
+    caused.waits(3, 8, 1000);
+    CHECK(caused.load(7).requests == 2);
+    CHECK(caused.load(7).bytes == 160);
+    CHECK(caused.gone(1, 100) == 7);
+    CHECK(caused.load(7).requests == 2);
+    CHECK(caused.gone(1, 50) == 7);
+    CHECK(caused.load(7).requests == 1);
+    CHECK(caused.load(7).bytes == 10);
+    CHECK(caused.gone(1, 50) == 0);
+    caused.forget(7);
+    CHECK(caused.gone(2, 10) == 0);
+    CHECK(caused.load(7).requests == 0);
+    CHECK(caused.gone(3, 1000) == 8);
+    CHECK(caused.empty());
 }
 
 TEST_CASE("a full queue still takes one special event of a kind")
