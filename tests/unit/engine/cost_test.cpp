@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What requests cost, in bytes and steps: neither the log of a transaction nor watches elsewhere may make them dear.
-#include "allocations.hpp"
 #include "server/engine/watch_index.hpp"
+#include "tests/unit/support/allocations.hpp"
 #include "world.hpp"
 
 #include <doctest/doctest.h>
@@ -9,6 +9,7 @@
 using namespace xsgit;
 using namespace xsgit::server;
 using namespace xsgit::server::test;
+using xsgit::test::Allocations;
 
 namespace {
 

@@ -2,6 +2,7 @@
 // What the tests of the tree share.
 #pragma once
 
+#include "tests/unit/support/allocations.hpp"
 #include "xsgit/tree/node.hpp"
 
 #include <cstdint>
@@ -53,17 +54,6 @@ public:
 
 private:
     std::mt19937_64 engine_;
-};
-
-/// Allocations of the whole program since the object was made.
-class Allocations {
-public:
-    Allocations() noexcept;
-    std::size_t count() const noexcept;
-    std::size_t bytes() const noexcept;
-
-private:
-    std::size_t count_, bytes_;
 };
 
 } // namespace xsgit::test

@@ -8,7 +8,7 @@
 
 namespace {
 
-std::size_t total_count, held, most_held;
+std::size_t total_count, total_bytes, held, most_held;
 
 } // namespace
 
@@ -18,6 +18,7 @@ void *operator new(std::size_t n)
     if (!p)
         throw std::bad_alloc();
     ++total_count;
+    total_bytes += n;
     held += malloc_usable_size(p);
     most_held = std::max(most_held, held);
     return p;
@@ -30,10 +31,14 @@ void operator delete(void *p) noexcept
 }
 void operator delete(void *p, std::size_t) noexcept { operator delete(p); }
 
-namespace xsgit::server::test {
+namespace xsgit::test {
 
-Allocations::Allocations() noexcept : count_(total_count), held_(held) { most_held = held; }
+Allocations::Allocations() noexcept : count_(total_count), bytes_(total_bytes), held_(held)
+{
+    most_held = held;
+}
 std::size_t Allocations::count() const noexcept { return total_count - count_; }
+std::size_t Allocations::bytes() const noexcept { return total_bytes - bytes_; }
 std::size_t Allocations::peak() const noexcept { return most_held - held_; }
 
-} // namespace xsgit::server::test
+} // namespace xsgit::test
