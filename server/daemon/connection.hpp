@@ -2,6 +2,7 @@
 // One client of the loop: its slot, what waits to be sent to it, and where it stands.
 #pragma once
 
+#include "server/daemon/held_up.hpp"
 #include "server/daemon/outbox.hpp"
 #include "server/daemon/slot.hpp"
 #include "server/daemon/transport.hpp"
@@ -40,6 +41,7 @@ struct Connection {
     bool stalled = false;       // too much unsent: no requests are read
     bool held = false;          // on the loop's list: the store did not take its request now
     bool counting = false;      // on the loop's list: what waits for it counts against those who caused it
+    HeldUp held_up;
     std::int64_t lenient_until_ms = 0; // it did not take what counted: until then nothing does
     bool deaf = false;                 // nobody reads what we send
     bool ignored = false;              // broke the rules: neither read nor written any more

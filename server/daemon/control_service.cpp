@@ -104,7 +104,7 @@ std::string ControlService::memreport(const std::vector<std::string_view> &args)
     if (args.empty() && trace_.path().empty())
         return "+there is no trace file to write to: name a file";
     const std::string path = args.empty() ? trace_.path() : Trace::file_named(args[0]);
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0600);
     const File file(fd < 0 ? nullptr : fdopen(fd, "a"), fclose);
     if (!file)
         return cannot_open(path);

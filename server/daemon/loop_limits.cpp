@@ -107,13 +107,18 @@ void Loop::count_caused(Connection &c)
         c.lenient_until_ms = 0;
     }
     const std::vector<Outbox::Caused> waiting = c.outbox.take_waiting();
+    if (waiting.empty())
+        return;
     for (const Outbox::Caused &e : waiting)
         caused_.waits(e.event, e.by, e.bytes);
-    if (waiting.empty() || c.counting)
+    const std::int64_t now = now_ms();
+    if (c.outbox.counted() == waiting.size())
+        c.held_up.begin(now);
+    if (c.counting)
         return;
     c.counting = true;
     if (counting_.empty())
-        forgive_again_ms_ = now_ms() + kForgiveEveryMs;
+        forgive_again_ms_ = now + kForgiveEveryMs;
     counting_.push_back(&c);
 }
 
@@ -132,7 +137,8 @@ void Loop::forgive_caused()
     forgive_again_ms_ = now + kForgiveEveryMs;
     std::erase_if(counting_, [&](Connection *c) {
         const std::int64_t oldest = c->outbox.oldest_counted_ms();
-        if (oldest != INT64_MAX && oldest >= now - patience_ms(*c))
+        const std::int64_t patience = patience_ms(*c);
+        if (oldest != INT64_MAX && oldest >= now - patience && !c->held_up.too_long(now, patience))
             return false;
         if (oldest != INT64_MAX) {
             c->outbox.count_no_more();

@@ -245,6 +245,8 @@ void Loop::flush(Connection &c)
     }
     Slot::Send result = c.slot.send();
     while (result == Slot::Send::Done && !c.outbox.empty()) {
+        if (c.outbox.counted() > 0)
+            c.held_up.took(now_ms(), patience_ms(c));
         const Outbox::Batch batch = c.outbox.take(c.slot.buffer(), Slot::buffer_size());
         result = c.slot.start_batch(batch.bytes, batch.last);
         if (c.outbox.empty())

@@ -39,17 +39,35 @@ Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message,
         if (!special && !empty() && waiting(message))
             return Added::Merged;
         // Who waits for the end of a domain counts on being told; there are only as many kinds as it has watches.
-        if (bytes() + message.size() > kOutputDropEvents && (!special || waiting(message)))
-            return special ? Added::Merged : Added::Dropped;
+        if (bytes() + message.size() > kOutputDropEvents) {
+            if (special && waiting(message))
+                return Added::Merged;
+            if (!special && too_much(message.size(), by))
+                return Added::Dropped;
+        }
+        if (shared_)
+            shares_[by] += message.size();
         if (indexed_) {
             hash = hash_of(message);
             index_.emplace(hash, dropped_bytes_ + data_.size());
         }
     }
-    items_.push_back({name, static_cast<std::uint32_t>(message.size()), event, hash, now_ms, by, false});
+    items_.push_back(
+        {name, static_cast<std::uint32_t>(message.size()), event, hash, now_ms, by, false, false});
     replies_ += !event;
     data_.append(message);
     return Added::Queued;
+}
+
+/// Who fills the queue loses what does not fit; nobody else does for it.
+bool Outbox::too_much(std::size_t more, std::uint64_t by)
+{
+    if (!shared_)
+        for (std::size_t i = head_; i < items_.size(); ++i)
+            if (items_[i].event)
+                shares_[items_[i].by] += items_[i].length;
+    shared_ = true;
+    return bytes() + more > kOutputMost || shares_[by] + more > kOutputShare;
 }
 
 bool Outbox::waiting(std::string_view message)
@@ -102,6 +120,8 @@ Outbox::Batch Outbox::take(char *to, std::size_t size)
         if (indexed_ && item.event)
             forget(item, dropped_bytes_ + data_head_);
         replies_ -= !item.event;
+        if (shared_ && item.event)
+            shares_[item.by] -= item.length;
         data_head_ += item.length;
         batch.bytes += item.length;
         batch.last = item.name;
@@ -128,14 +148,14 @@ void Outbox::let_go(Item &item)
         gone_.push_back({item.name.event, item.by, item.length});
         --counted_;
     }
-    item.by = 0;
+    item.done = true;
 }
 
 std::vector<Outbox::Caused> Outbox::take_waiting()
 {
     std::vector<Caused> waiting;
     for (told_ = std::max(told_, head_); told_ < items_.size(); ++told_)
-        if (Item &item = items_[told_]; item.by != 0 && !item.counted) {
+        if (Item &item = items_[told_]; item.by != 0 && !item.counted && !item.done) {
             item.counted = true;
             ++counted_;
             waiting.push_back({item.name.event, item.by, item.length});
@@ -184,6 +204,9 @@ void Outbox::reset() noexcept
         data_.shrink_to_fit();
     if (indexed_)
         index_ = {};
+    if (shared_)
+        shares_ = {};
+    shared_ = false;
     indexed_ = false;
     head_ = told_ = counted_ = data_head_ = replies_ = 0;
     dropped_bytes_ = 0;

@@ -18,8 +18,9 @@ class Outbox {
 public:
     enum class Added { Queued, Merged, Dropped };
     /// Adds a whole message; names must grow. An event that waits here already is not added
-    /// again (except "@…"), nor is one beyond kOutputDropEvents; of "@…" one of a kind is kept even then. `now_ms`: for
-    /// expire(). `by`: an event that counts against this connection while it waits; 0: none.
+    /// again (except "@…"), nor is one beyond kOutputDropEvents, unless little of what waits is `by` the same one; of "@…"
+    /// one of a kind is kept even then. `now_ms`: for expire(). `by`: an event that counts against this connection
+    /// while it waits; 0: none.
     Added add(OutputName name, bool event, std::string_view message, std::int64_t now_ms = 0,
               std::uint64_t by = 0);
 
@@ -42,6 +43,8 @@ public:
     std::vector<Caused> take_gone() { return std::exchange(gone_, {}); }
     /// None that waits now counts any more, or will. O(those that counted, and those that are new).
     void count_no_more();
+    /// How many count.
+    std::size_t counted() const noexcept { return counted_; }
     /// When the oldest that counts, and the oldest that has a time, was added; INT64_MAX: there is none. O(1) but for
     /// what stands before it.
     std::int64_t oldest_counted_ms() const noexcept;
@@ -64,7 +67,9 @@ private:
         std::int64_t added_ms;
         std::uint64_t by;
         bool counted; // take_waiting() told of it
+        bool done;    // it counts no more
     };
+    bool too_much(std::size_t more, std::uint64_t by);
     void reset() noexcept;
     void let_go(Item &item);
     bool waiting(std::string_view message);
@@ -75,6 +80,8 @@ private:
     std::size_t head_ = 0;
     std::size_t told_ = 0; // items that take_waiting() need not look at
     std::size_t counted_ = 0;
+    bool shared_ = false;                                   // once there was too much
+    std::unordered_map<std::uint64_t, std::size_t> shares_; // bytes of events, by who caused them
     std::vector<Caused> gone_;
     std::size_t replies_ = 0;
     std::string data_;

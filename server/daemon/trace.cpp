@@ -52,7 +52,8 @@ bool Trace::open(const std::string &path)
 {
     if (path.starts_with(kLibraryDir))
         (void)::mkdir(std::string(kLibraryDir).c_str(), 0755); // not all of Xen's packages have it
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC,
+                       0600)); // of a pipe nobody reads, lines are lost rather than time
     if (!fd) {
         if (path_.empty())
             path_ = path;

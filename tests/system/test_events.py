@@ -109,4 +109,48 @@ def guest_that_does_not_read():
         w.c.write("/fine", "1")
 
 
-harness.main(flood, stopped_client, guest_that_does_not_read)
+def guest_that_pauses():
+    """One that reads again just before it would be forgiven slows the other one down no longer than one that does not."""
+    with World() as w:
+        g, b = w.guest(5), w.guest(6)
+        w.c.mkdir("/local/domain/5/data")
+        w.c.set_perms("/local/domain/5/data", ["n5", "r6"])
+        b.watch("/local/domain/5/data", "spy" * 150)
+        stop = threading.Event()
+
+        def read_at_times():
+            while not stop.wait(0.7):
+                b.sync()
+        reader = threading.Thread(target=read_at_times)
+        reader.start()
+        writer = Writer(g)
+        writer.start()
+        time.sleep(4)
+        rounds = writer.rounds
+        time.sleep(4)
+        stop.set()
+        later = writer.rounds - rounds
+        check(later > 300, f"a guest that pauses again and again does not slow another one down for long ({rounds}, then {later} rounds)")
+        check(writer.end(), "it is served to its end")
+        reader.join()
+
+
+def transactions_of_others():
+    """Large transactions fill the queue of somebody who does not read just now: another guest's event is not lost."""
+    with World() as w:
+        flooders, other = [w.guest(5), w.guest(7)], w.guest(6)
+        with w.d.client() as b:
+            b.watch("/local/domain", "tree")
+            b.sync()
+            for g in flooders:
+                tx = g.start()
+                deep = "/".join("x" * 200 for _ in range(9))
+                for i in range(700):
+                    g.write(f"{deep}/{i % 2}/{i}", "", tx)
+                g.end(tx)
+            other.write("state", "4")
+            events = b.sync()
+            check((b"/local/domain/6/state", b"tree") in events, "others' large transactions cost a guest no event", len(events))
+
+
+harness.main(transactions_of_others, guest_that_pauses, flood, stopped_client, guest_that_does_not_read)

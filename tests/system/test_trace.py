@@ -227,6 +227,25 @@ def cannot_be_opened():
     d.stop()
 
 
+def pipe():
+    """Nobody reads it: the daemon does not wait for that."""
+    d = daemon.Daemon().start()
+    fifo = os.path.join(d.dir, "fifo")
+    os.mkfifo(fifo, 0o600)
+    with d.client() as c:
+        for command in ("logfile", "memreport"):
+            check(b"cannot open" in c.control(command, fifo), f"{command}: a pipe that nobody reads is refused")
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        equal(c.control("logfile", fifo), b"OK\0", "one that somebody has open is not")
+        for n in range(2000):  # more than a pipe holds
+            c.write("/t", "x" * 200 + str(n))
+        harness.ok("and nobody waits when it is full")
+        os.close(reader)
+        c.write("/t", "1")
+        harness.ok("nor when its reader has gone")
+    d.stop()
+
+
 def without_a_value():
     """The daemon serves and says so, also after its server was killed and the keeper is another process."""
     d = daemon.Daemon(options=["-Q", "nodes=7", "-W", "", "-T"]).start()
@@ -243,4 +262,4 @@ def without_a_value():
     d.stop()
 
 
-harness.main(requests_and_answers, watches_and_transactions, classes, guests, cannot_be_opened, without_a_value)
+harness.main(requests_and_answers, watches_and_transactions, classes, guests, cannot_be_opened, pipe, without_a_value)

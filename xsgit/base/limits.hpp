@@ -37,6 +37,9 @@ inline constexpr std::size_t kTransactionLogBytes = 4u << 20;
 /// its requests are read, and above which its watch events are dropped.
 inline constexpr std::size_t kOutputStall = 256u << 10;
 inline constexpr std::size_t kOutputDropEvents = 1u << 20;
+/// Beyond that, those who have caused less than a share of what waits are still heard of, up to a last limit.
+inline constexpr std::size_t kOutputShare = 64u << 10;
+inline constexpr std::size_t kOutputMost = 4u << 20;
 
 /// Socket clients served at once; further ones wait in the listen backlog.
 inline constexpr std::size_t kSocketConnections = 16384;

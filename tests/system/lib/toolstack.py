@@ -41,9 +41,9 @@ def refused(f, *args):
 
 
 def usage(c, domid):
-    """What the daemon counts of a domain: {"nodes": 3, "memory": …}."""
+    """What a domain has in the state: {"nodes": 3, "memory": …}."""
     text = c.control("quota", str(domid)).decode()
-    return {name: int(n) for name, n in re.findall(r"^(\S+) *: +(\d+) \(", text, re.M)}
+    return {name: int(n) for name, n in re.findall(r"^(nodes|watches|memory|transactions) *: +(\d+) \(", text, re.M)}
 
 
 def set_quota(c, name, value, domid=None):

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/caused_events.hpp"
+#include "server/daemon/held_up.hpp"
 #include "server/daemon/outbox.hpp"
 #include "server/daemon/sent_names.hpp"
 
@@ -236,4 +237,56 @@ TEST_CASE("a full queue still takes one special event of a kind")
     CHECK(box.add({1'000'001, 0}, true, end) == Outbox::Added::Merged);
     CHECK(box.add({1'000'002, 0}, true, other) == Outbox::Added::Queued);
     CHECK(box.add({1'000'003, 0}, true, event("/x", "t")) == Outbox::Added::Dropped);
+}
+
+TEST_CASE("who fills a queue loses what does not fit; others are heard of")
+{
+    Outbox box;
+    std::uint64_t n = 0;
+    std::size_t dropped = 0;
+    const std::string token(1000, 't');
+    for (int i = 0; i < 2000; ++i)
+        dropped +=
+            box.add({++n, 0}, true, event("/a/" + std::to_string(i), token), 1, 5) == Outbox::Added::Dropped;
+    CHECK(dropped > 900);
+    CHECK(box.bytes() <= kOutputDropEvents);
+    CHECK(box.add({++n, 0}, true, event("/b", "t"), 1, 6) == Outbox::Added::Queued);
+    // Up to a share each, and a limit for all.
+    for (std::uint64_t by = 7; by < 200; ++by)
+        for (int i = 0; i < 100; ++i)
+            box.add({++n, 0}, true, event("/" + std::to_string(by) + "/" + std::to_string(i), token), 1, by);
+    CHECK(box.bytes() > kOutputMost - 2000);
+    CHECK(box.bytes() <= kOutputMost);
+    // As it is taken there is room again.
+    std::string to(kMessageMax, '\0');
+    while (box.bytes() > kOutputDropEvents / 2)
+        box.take(to.data(), to.size());
+    CHECK(box.add({++n, 0}, true, event("/a/new", token), 1, 5) == Outbox::Added::Queued);
+    drain(box);
+}
+
+TEST_CASE("pauses add up, reading does not")
+{
+    constexpr std::int64_t patience = 1000;
+    HeldUp reader, pauser;
+    std::int64_t now = 1'000'000;
+    for (int i = 0; i < 100'000; ++i) {
+        reader.begin(now);
+        now += 3;
+        CHECK_FALSE(reader.too_long(now, patience));
+        reader.took(now, patience);
+    }
+    int pauses = 0;
+    for (bool found = false; !found && pauses < 100; ++pauses) {
+        pauser.begin(now);
+        now += 300;
+        found = pauser.too_long(now, patience);
+        pauser.took(now, patience);
+        now += 5;
+    }
+    CHECK(pauses == 4);
+    now += HeldUp::kForgetMs + 1000;
+    pauser.begin(now);
+    CHECK_FALSE(pauser.too_long(now + 300, patience));
+    CHECK(pauser.too_long(now + 1001, patience));
 }
