@@ -33,7 +33,8 @@ void UnsentOutputs::add(UnsentOutput o)
 
 void UnsentOutputs::add(std::uint64_t number, const Outputs &out, const SentUpTo &sent)
 {
-    constexpr std::size_t kMost = kOutputMost + kOutputDropEvents; // the loop's limit, and what lies on the way
+    constexpr std::size_t kMost =
+        kOutputMost + kOutputDropEvents; // the loop's limit, and what lies on the way
     std::uint32_t index = 0;
     for (const Output &o : out.items()) {
         const OutputName name{number, index++};
