@@ -147,6 +147,8 @@ def transactions_of_others():
                 deep = "/".join("x" * 200 for _ in range(9))
                 for i in range(700):
                     g.write(f"{deep}/{i % 2}/{i}", "", tx)
+                for i in range(100):  # to the last byte
+                    g.write(f"s{i}", "", tx)
                 g.end(tx)
             other.write("state", "4")
             events = b.sync()
