@@ -54,7 +54,7 @@ bool holds_only_ours(const std::string &dir)
     std::error_code error;
     for (const auto &entry : fs::directory_iterator(dir, error)) {
         std::string name = entry.path().filename();
-        for (const std::string_view suffix : {".tmp", ".new"})
+        for (const std::string_view suffix : {".tmp", ".new", ".link"})
             if (name.ends_with(suffix))
                 name.resize(name.size() - suffix.size());
         if (!name.starts_with("poison-") && !name.starts_with("new.git") &&
@@ -167,10 +167,11 @@ StoreKind look_at(const StatePaths &paths, const std::string &boot_id)
         const fs::directory_iterator it(paths.repo, none);
         return !none && it == fs::directory_iterator() ? StoreKind::Absent : StoreKind::Foreign;
     }
-    // Somebody's directory may have one in it that is called xsgit, /run above all.
-    if (!holds_only_ours(paths.dir))
-        return StoreKind::Foreign;
     const std::string format = read_file(paths.format);
+    // Somebody's directory may have one in it that is called xsgit, /run above all. Our format file settles it,
+    // whatever lies beside it: a store is never refused for a file that a kill, or somebody, left in it.
+    if (!format.starts_with("xsgit ") && !holds_only_ours(paths.dir))
+        return StoreKind::Foreign;
     if (format.empty()) {
         if (holds_no_git(paths.repo) && !fs::exists(paths.journal, none))
             return StoreKind::

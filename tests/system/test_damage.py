@@ -270,6 +270,23 @@ def killed_while_making_a_repository():
     d.stop()
 
 
+def killed_while_replacing_a_checkpoint():
+    """Both left-over names of that moment, and a stranger's file: no reason to refuse a whole store."""
+    d = daemon.Daemon().start()
+    with d.client() as c:
+        c.write("/a", "1")
+    d.kill()
+    state = os.path.join(d.repo, "xsgit")
+    for name in ("checkpoint.new", "checkpoint.link", "notes.txt", "journal~"):
+        with open(os.path.join(state, name), "w") as f:
+            f.write("x")
+    d.start()
+    with d.client() as c:
+        equal(c.read("/a"), b"1", "left-over files and a stranger's do not make a store somebody else's")
+    check("DAMAGED" not in d.log_text(), "nor damaged", d.log_tail())
+    d.stop()
+
+
 def killed_while_setting_aside():
     """The store of another boot, and a start that is killed at random moments until it is set aside."""
     d = daemon.Daemon().start()
@@ -408,5 +425,7 @@ def refs_into_dropped_history():
     d.stop()
 
 
-harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock, odd_files, killed_in_first_start, killed_while_making_a_repository, killed_while_setting_aside, removed, old_journal_record, only_old_record, set_aside_names, mount_point,
-             full_file_system)
+harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock,
+             odd_files, killed_in_first_start, killed_while_making_a_repository,
+             killed_while_replacing_a_checkpoint, killed_while_setting_aside, removed, old_journal_record,
+             only_old_record, set_aside_names, mount_point, full_file_system)
