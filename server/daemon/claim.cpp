@@ -128,7 +128,8 @@ Claim claim_repository(const Options &o, Log &log)
         if (UniqueFd keeper = ControlClient::connect(state))
             if (const auto got = ControlClient::take_over(keeper.get(), o.slots_path())) {
                 c.own = *got;
-                c.predecessor = std::move(keeper);
+                c.own.predecessors.push_back(keeper.release());
+                c.taken_over = true;
                 if (!SlotFile::open(o.slots_path())) {
                     log.warning("slots", "the file of slots is of another version: connections are lost");
                     SlotFile::create(o.slots_path());

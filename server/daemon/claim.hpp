@@ -11,7 +11,7 @@ namespace xsgit::server {
 
 struct Claim {
     Inheritance own;
-    UniqueFd predecessor; // its keeper waits there for confirm_take_over(); invalid: we are the first
+    bool taken_over = false;
 };
 
 /// Lock, sockets and slots file, made or taken over from a running daemon. Throws

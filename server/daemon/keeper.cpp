@@ -6,6 +6,7 @@
 #include "server/daemon/local_socket.hpp"
 #include "server/daemon/notify.hpp"
 #include "server/daemon/pid_file.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -23,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
+#include <utility>
 
 namespace xsgit::server {
 
@@ -56,15 +58,15 @@ void copy_oom_score(pid_t from) noexcept
 } // namespace
 
 Keeper::Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own,
-               std::optional<Audience> audience, Log &log)
-    : options_(options), args_(args), own_(own), audience_(audience.value_or(Audience())), log_(log)
+               std::optional<int> launcher, Log &log)
+    : options_(options), args_(args), own_(std::move(own)), launcher_(launcher.value_or(-1)), log_(log)
 {
     void *page = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         broken("mmap");
     shared_ = new (page) Shared;
-    shared_->ready = !audience;
-    shared_->events = own.events;
+    shared_->ready = !launcher;
+    shared_->events = own_.events;
 }
 
 Keeper::~Keeper() { munmap(shared_, sizeof(Shared)); }
@@ -80,6 +82,7 @@ int Keeper::run()
     signal_fd_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signal_fd_)
         broken("signalfd");
+    XSGIT_CRASH_POINT("keeper.begun");
     start_server();
     for (;;) {
         pollfd fds[] = {{signal_fd_.get(), POLLIN, 0}, {own_.control, POLLIN, 0}};
@@ -113,24 +116,28 @@ int Keeper::timeout() const
 /// Closes what a dead server has left open. Here and not in its successor, because nobody else changes the table now.
 void Keeper::clear_table()
 {
-    if (was_ready())
-        audience_ = {}; // the server has closed them
+    if (was_ready()) { // the server has closed them
+        launcher_ = -1;
+        own_.predecessors.clear();
+    }
     own_.events = shared_->events;
-    orphans_ = close_leftovers({own_.lock, own_.listen, own_.control, own_.events, audience_.launcher,
-                                audience_.predecessor, signal_fd_.get(), stop_asker_.get(), newcomer_.get()},
-                               options_.slots_path(), own_.listen);
+    std::vector<int> keep = own_.predecessors;
+    keep.insert(keep.end(), {own_.lock, own_.listen, own_.control, own_.events, launcher_, signal_fd_.get(),
+                             stop_asker_.get(), newcomer_.get()});
+    orphans_ = close_leftovers(std::move(keep), options_.slots_path(), own_.listen);
 }
 
 void Keeper::start_server()
 {
     clear_table();
+    XSGIT_CRASH_POINT("keeper.cleared");
     started_ms_ = now_ms();
     const pid_t self = getpid();
     // Like fork(), but with the table of descriptors in common. The C library's fork() cannot do that; what it
     // does besides (locks of other threads) is not needed, for there are no other threads.
     const long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
     if (pid == 0)
-        _exit(run_server({options_, args_, own_, orphans_, blame_, self, audience_, shared_, &log_}));
+        _exit(run_server({options_, args_, own_, orphans_, blame_, self, launcher_, shared_, &log_}));
     if (pid < 0) {
         log_.error("clone",
                    fmt::format("cannot start the server: {}", std::generic_category().message(errno)));
@@ -138,6 +145,7 @@ void Keeper::start_server()
         return;
     }
     server_ = static_cast<pid_t>(pid);
+    XSGIT_CRASH_POINT("keeper.cloned");
     if (!options_.pid_file.empty() && !write_pid_file(options_.pid_file, server_))
         log_.error("pid-file", fmt::format("cannot write the pid file {}: {}", options_.pid_file,
                                            std::generic_category().message(errno)));
@@ -178,6 +186,7 @@ std::optional<int> Keeper::reap()
 std::optional<int> Keeper::server_ended(int status)
 {
     const pid_t was = std::exchange(server_, 0);
+    XSGIT_CRASH_POINT("keeper.reaped");
     if (was_ready() && !options_.foreground)
         log_.set_target(Log::Target::Syslog);
     const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
@@ -250,17 +259,15 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
         waitpid(server_, nullptr, 0);
         server_ = 0;
     }
+    XSGIT_CRASH_POINT("handover.killed");
     newcomer_ = std::move(newcomer);
     clear_table();
     set_timeout(newcomer_.get(), 10);
     const bool done = hand_over(newcomer_.get(), own_, options_.slots_path(), orphans_);
     newcomer_.reset();
-    if (done) {
-        // Whom we wanted to follow still waits for our word, and would go on without it.
-        if (audience_.predecessor >= 0 && !was_ready())
-            confirm_take_over(audience_.predecessor);
-        return 0;
-    }
+    XSGIT_CRASH_POINT("handover.over");
+    if (done)
+        return 0; // those before us have been told by the newcomer, too
     log_.warning("take-over", "a newcomer wanted to take over and failed; going on");
     blame_ = 0;
     start_again_ms_ = 0;
@@ -269,8 +276,8 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
 
 void Keeper::clean_up() const
 {
-    if (audience_.predecessor >= 0 && !was_ready() && !peer_gone(audience_.predecessor))
-        return; // everything is the predecessor's, which goes on
+    if (!was_ready() && !std::all_of(own_.predecessors.begin(), own_.predecessors.end(), peer_gone))
+        return; // everything is a predecessor's, which goes on
     for (const std::string &path :
          {options_.pid_file, options_.socket, options_.state_dir() + "/keeper.sock"})
         if (!path.empty())

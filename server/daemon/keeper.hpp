@@ -19,9 +19,9 @@ namespace xsgit::server {
 
 class Keeper {
 public:
-    /// `audience`: nullopt when the daemon is up already, and only the keeper is new.
+    /// `launcher`: see Birth; nullopt when the daemon is up already, and only the keeper is new.
     Keeper(const Options &options, const std::vector<std::string> &args, Inheritance own,
-           std::optional<Audience> audience, Log &log);
+           std::optional<int> launcher, Log &log);
     ~Keeper();
     Keeper(const Keeper &) = delete;
     Keeper &operator=(const Keeper &) = delete;
@@ -46,7 +46,7 @@ private:
     const Options &options_;
     const std::vector<std::string> &args_;
     Inheritance own_;
-    Audience audience_; // nobody, once the server was ready
+    int launcher_; // -1 once the server was ready
     Log &log_;
     Shared *shared_;
     UniqueFd signal_fd_;

@@ -5,6 +5,7 @@
 #include "server/daemon/clock.hpp"
 #include "server/daemon/peer.hpp"
 #include "server/daemon/socket_transport.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -42,6 +43,7 @@ void Loop::accept_some()
         // Not CLOEXEC: when the keeper dies, this program replaces itself by a new one and keeps its sockets.
         const int fd = accept4(p_.listen_fd, nullptr, nullptr, SOCK_NONBLOCK);
         if (fd >= 0) {
+            XSGIT_CRASH_POINT("accept.accepted");
             take_in(fd);
             continue;
         }
@@ -63,6 +65,7 @@ bool Loop::take_in(int fd)
         ::close(fd);
         return false;
     }
+    XSGIT_CRASH_POINT("accept.slot");
     admit(std::make_unique<Connection>(*index, p_.slots.memory(*index), std::make_unique<SocketTransport>(fd),
                                        fd));
     return true;
@@ -80,6 +83,7 @@ void Loop::admit(std::unique_ptr<Connection> c)
         pause_accepting();
         return;
     }
+    XSGIT_CRASH_POINT("accept.connected");
     Connection &client = *c;
     p_.trace.connected(client.id);
     clients_.emplace(client.id, std::move(c));
@@ -118,11 +122,15 @@ void Loop::reap()
     while (!closing_.empty()) {
         Connection &c = *closing_.back();
         p_.slots.begin_close(c.index);
+        XSGIT_CRASH_POINT("close.begun");
         if (!execute_close(c.id))
             return;
+        XSGIT_CRASH_POINT("close.told");
         closing_.pop_back();
         ::close(c.fd);
+        XSGIT_CRASH_POINT("close.closed");
         remove(c);
+        XSGIT_CRASH_POINT("close.removed");
     }
 }
 
@@ -160,7 +168,9 @@ void Loop::resume(const std::vector<int> &orphans)
             ring_slots.push_back(index);
         else if (!resume_slot(index, known))
             strangers.push_back(index);
+    XSGIT_CRASH_POINT("recover.sockets");
     resume_rings(ring_slots, known);
+    XSGIT_CRASH_POINT("recover.rings");
     for (const State::Connection &c : known)
         if (!c.ring && !clients_.contains(c.id))
             lost_.push_back(c.id);
@@ -175,6 +185,7 @@ void Loop::resume(const std::vector<int> &orphans)
         c.outbox.add(o.name, o.event, o.bytes, c.fd == kNoFd ? now_ms() : 0);
     }
     p_.names.delivered(p_.fold.event_number());
+    XSGIT_CRASH_POINT("recover.outboxes");
     p_.fold.start([names = &p_.names](std::uint64_t conn) { return names->sent_up_to(conn); });
 
     // The committer makes room meanwhile.
@@ -197,6 +208,7 @@ void Loop::resume(const std::vector<int> &orphans)
             usleep(kRetryUs);
         introduce_present();
     }
+    XSGIT_CRASH_POINT("recover.surveyed");
     // Taken, but never connected as far as the journal knows.
     for (const std::uint32_t index : strangers) {
         const int fd = p_.slots.entry(index).fd;
@@ -205,6 +217,7 @@ void Loop::resume(const std::vector<int> &orphans)
     }
     for (const int fd : orphans)
         take(fd);
+    XSGIT_CRASH_POINT("recover.strangers");
     std::vector<Connection *> everybody;
     for (auto &[id, c] : clients_)
         everybody.push_back(c.get());

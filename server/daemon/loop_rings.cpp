@@ -5,6 +5,7 @@
 #include "server/daemon/loop.hpp"
 #include "server/daemon/ring_transport.hpp"
 #include "server/engine/domain.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <fmt/core.h>
@@ -74,6 +75,7 @@ Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t 
         local = *bound;
         fresh = true;
     }
+    XSGIT_CRASH_POINT("introduce.bound");
     const auto slot = p_.slots.take(kNoFd, 0, conn, domid, "ring");
     if (!slot) {
         host.unmap(domid, *page);
@@ -86,6 +88,7 @@ Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t 
     RingRecord &r = p_.slots.memory(*slot).ring;
     r.remote = remote;
     publish(r.local, local);
+    XSGIT_CRASH_POINT("introduce.reserved");
     return PendingRing{*slot, domid, local, *page};
 }
 
@@ -141,7 +144,9 @@ void Loop::carry_out(const Order &o)
     SlotMemory &memory = p_.slots.memory(ring.slot);
     memory.ring.features = o.features;
     publish(memory.ring.stage, RingStage::Taken);
+    XSGIT_CRASH_POINT("introduce.taken");
     publish(memory.conn, o.conn);
+    XSGIT_CRASH_POINT("introduce.named");
     Connection &c = take_ring(ring);
     if (c.domid == 0) // its kernel waits for a first sign of life
         transport_of(c).ring();
@@ -157,7 +162,9 @@ void Loop::detach(Connection &c)
     const std::uint32_t domid = c.domid;
     if (const auto it = rings_.find(local); it != rings_.end() && it->second == &c)
         rings_.erase(it);
+    XSGIT_CRASH_POINT("detach.begun");
     remove(c);
+    XSGIT_CRASH_POINT("detach.removed");
     host.unmap(domid, page);
     if (!rings_.contains(local) && !(pending_ring_ && pending_ring_->local == local))
         host.unbind(local);
@@ -344,6 +351,7 @@ bool Loop::connect_ring(std::uint32_t domid, std::uint32_t port, bool required)
 void Loop::rang()
 {
     p_.hypervisor.rings()->pending(rung_);
+    XSGIT_CRASH_POINT("ring.rung");
     if (rung_.lost) {
         for (const auto &[local, c] : rings_)
             p_.hypervisor.rings()->unmask(local);

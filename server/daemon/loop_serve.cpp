@@ -3,6 +3,7 @@
 #include "server/daemon/loop.hpp"
 
 #include "server/daemon/clock.hpp"
+#include "xsgit/base/crash_point.hpp"
 #include "xsgit/base/limits.hpp"
 
 #include <dirent.h>
@@ -122,6 +123,7 @@ bool Loop::execute(Connection &c)
     p_.trace.in(c.id, c.domid, e.wire);
     const Slot::Executing before = c.slot.executing();
     c.slot.set_executing({e.request, before.blame});
+    XSGIT_CRASH_POINT("request.marked");
     const std::uint64_t commits = p_.fold.commits();
     cause_ = counts(c, e) ? c.id : 0;
     const bool done = execute(e);
@@ -132,11 +134,13 @@ bool Loop::execute(Connection &c)
         c.slot.set_executing(before);
         return false;
     }
+    XSGIT_CRASH_POINT("request.executed");
     c.slot.set_executing({});
     if (c.poison)
         keep_poison(e);
     c.poison = false;
     c.slot.consume();
+    XSGIT_CRASH_POINT("request.consumed");
     return true;
 }
 
@@ -145,8 +149,10 @@ bool Loop::execute(Event &e)
     out_.clear();
     if (!p_.fold.execute(e, out_))
         return false;
+    XSGIT_CRASH_POINT("event.executed");
     for (const Order &o : out_.orders())
         carry_out(o);
+    XSGIT_CRASH_POINT("event.carried-out");
     if (!out_.refusals().empty())
         tell_refusals();
     deliver(e.number);
@@ -248,6 +254,7 @@ void Loop::flush(Connection &c)
         if (c.outbox.counted() > 0)
             c.held_up.took(now_ms(), patience_ms(c));
         const Outbox::Batch batch = c.outbox.take(c.slot.buffer(), Slot::buffer_size());
+        XSGIT_CRASH_POINT("send.batched");
         result = c.slot.start_batch(batch.bytes, batch.last);
         if (c.outbox.empty())
             p_.names.nothing_waits(c.index);

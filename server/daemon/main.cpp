@@ -45,11 +45,10 @@ int run(const Options &options, const std::vector<std::string> &args)
     // Not owned: the server closes it, as its descriptors are ours; and if we fail, the launcher shall wait until
     // main() has said why.
     const int launcher = options.foreground ? -1 : daemonize().release();
-    Claim claim = claim_repository(options, log);
-    if (claim.predecessor)
+    const Claim claim = claim_repository(options, log);
+    if (claim.taken_over)
         log.notice("take-over", "taking over from the running daemon");
-    const Audience audience{launcher, claim.predecessor.release()};
-    return Keeper(options, args, claim.own, audience, log).run();
+    return Keeper(options, args, claim.own, launcher, log).run();
 }
 
 } // namespace

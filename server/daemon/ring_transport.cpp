@@ -2,6 +2,7 @@
 #include "server/daemon/ring_transport.hpp"
 
 #include "server/engine/domain.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -32,6 +33,7 @@ void conclude(RingIntent &intent, mmsghdr &m) noexcept
     compiler_fence();
     store_word(m.msg_len, intent.to - intent.from);
     compiler_fence();
+    XSGIT_CRASH_POINT("ring.counted");
     store_word(intent.valid, 0);
     compiler_fence();
 }
@@ -70,9 +72,11 @@ void RingTransport::open() noexcept
         }
         if ((record_.features & kFeatureError) != 0 && load_word(page_.error) != 0)
             store_word(page_.error, 0);
+        XSGIT_CRASH_POINT("ring.zeroed");
         std::atomic_thread_fence(std::memory_order_seq_cst);
         store_word(page_.server_features, record_.features);
         record_.stage = RingStage::Reset;
+        XSGIT_CRASH_POINT("ring.reset");
         compiler_fence();
     }
     if (record_.stage == RingStage::Reset) {
@@ -102,13 +106,16 @@ int RingTransport::receive(mmsghdr &m) noexcept
     char *bytes = static_cast<char *>(to.iov_base);
     std::memcpy(bytes, page_.req + at, first);
     std::memcpy(bytes + first, page_.req, n - first);
+    XSGIT_CRASH_POINT("ring.in.copied");
     announce(record_.in, from, from + n);
+    XSGIT_CRASH_POINT("ring.in.announced");
     std::atomic_thread_fence(std::memory_order_seq_cst); // read completely, before the guest may overwrite
     if (load_word(page_.req_cons) != from) {             // the guest has reset its ring meanwhile
         abandon(record_.in);
         return EAGAIN;
     }
     store_word(page_.req_cons, from + n);
+    XSGIT_CRASH_POINT("ring.in.moved");
     conclude(record_.in, m);
     untold_ = true;
     return 0;
@@ -130,14 +137,18 @@ int RingTransport::send(mmsghdr &m) noexcept
     const char *bytes = static_cast<const char *>(source.iov_base);
     std::memcpy(page_.rsp + at, bytes, first);
     std::memcpy(page_.rsp, bytes + first, n - first);
+    XSGIT_CRASH_POINT("ring.out.copied");
     announce(record_.out, from, from + n);
+    XSGIT_CRASH_POINT("ring.out.announced");
     if (load_word(page_.rsp_prod) != from) { // the guest has reset its ring meanwhile
         abandon(record_.out);
         return EAGAIN;
     }
     std::atomic_thread_fence(std::memory_order_release); // the bytes before the index
     store_word(page_.rsp_prod, from + n);
+    XSGIT_CRASH_POINT("ring.out.moved");
     conclude(record_.out, m);
+    XSGIT_CRASH_POINT("ring.out.done");
     ring();
     return 0;
 }

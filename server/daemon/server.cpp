@@ -7,6 +7,7 @@
 #include "server/daemon/notify.hpp"
 #include "server/daemon/store_fold.hpp"
 #include "server/daemon/xen_hypervisor.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -109,12 +110,15 @@ void announce(const Birth &b)
 {
     if (b.shared->ready != 0)
         return;
-    // The word first: once we count as ready, our keeper takes the predecessor to have heard it.
-    UniqueFd predecessor(b.audience.predecessor);
-    if (predecessor)
-        confirm_take_over(predecessor.get());
+    // The word first: once we count as ready, our keeper takes the predecessors to have heard it.
+    for (const int predecessor : b.own.predecessors) {
+        XSGIT_CRASH_POINT("takeover.ready");
+        confirm_take_over(predecessor);
+        XSGIT_CRASH_POINT("takeover.confirmed");
+    }
     b.shared->ready = 1;
-    predecessor.reset();
+    for (const int predecessor : b.own.predecessors)
+        ::close(predecessor);
     notify_service_manager(fmt::format("READY=1\nMAINPID={}\n", getpid()));
     if (b.options.foreground) {
         static constexpr std::string_view kText = "xenstored is ready\n";
@@ -122,7 +126,7 @@ void announce(const Birth &b)
     } else {
         leave_terminal();
         b.log->set_target(Log::Target::Syslog);
-        UniqueFd launcher(b.audience.launcher);
+        UniqueFd launcher(b.launcher);
         report_ready(launcher);
     }
 }
@@ -137,6 +141,7 @@ void become_keeper(const Birth &b)
     for (std::string &arg : args)
         argv.push_back(arg.data());
     argv.push_back(nullptr);
+    XSGIT_CRASH_POINT("keeper.becoming");
     execv("/proc/self/exe", argv.data());
     throw std::system_error(errno, std::generic_category(), "the keeper has died and cannot be replaced");
 }
@@ -165,6 +170,7 @@ int serve(const Birth &b)
     prctl(PR_SET_NAME, "xenstored");
     const UniqueFd signal_fd = signals(), keeper_fd = watch_keeper(b.keeper);
     const std::vector<int> strangers = strangers_of(b);
+    XSGIT_CRASH_POINT("recover.server");
     const UniqueFd writer = writer_lock(b.options.state_dir());
     if (!writer)
         return kExitSuperseded;
@@ -191,6 +197,7 @@ int serve(const Birth &b)
                keeper_fd.get(), b.options.state_dir(), settings, b.blame,
                static_cast<std::int64_t>(std::min<std::uint64_t>(event_timeout_s, 1u << 30)) * 1000});
     loop.resume(strangers);
+    XSGIT_CRASH_POINT("recover.done");
     announce(b);
     if (loop.run() == Loop::End::KeeperGone)
         become_keeper(b);

@@ -25,12 +25,6 @@ struct Shared {
     std::atomic<int> events{-1};         // Inheritance::events, which only the server can open
 };
 
-/// Descriptors of those that wait for the first server to be ready; -1: nobody.
-struct Audience {
-    int launcher = -1;    // see daemonize()
-    int predecessor = -1; // see confirm_take_over()
-};
-
 struct Birth {
     const Options &options;
     const std::vector<std::string> &args; // of the program, for becoming the keeper
@@ -38,7 +32,7 @@ struct Birth {
     std::vector<int> orphans; // accepted sockets without a slot
     unsigned blame = 0;       // see Loop::Parts
     pid_t keeper = 0;
-    Audience audience;
+    int launcher = -1; // waits for the first server to be ready, see daemonize(); -1: nobody
     Shared *shared = nullptr;
     Log *log = nullptr;
 };

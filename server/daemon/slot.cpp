@@ -2,6 +2,7 @@
 #include "server/daemon/slot.hpp"
 
 #include "server/engine/wire.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <atomic>
 #include <cassert>
@@ -100,6 +101,7 @@ void Slot::put_input(std::uint32_t start, std::uint32_t end, std::uint64_t first
     r.end = end;
     r.first = first;
     prepare(r.msg, r.iov, m_.input + end, kSlotInput - end);
+    XSGIT_CRASH_POINT("input.prepared");
     publish(m_.input_active, other);
 }
 
@@ -123,7 +125,10 @@ Slot::Receive Slot::receive() noexcept
     }
     put_input(start, end, m_.in[m_.input_active].first);
     InputRecord &r = m_.in[m_.input_active];
-    if (const int error = transport_.receive(r.msg))
+    XSGIT_CRASH_POINT("receive.prepared");
+    const int error = transport_.receive(r.msg);
+    XSGIT_CRASH_POINT("receive.done");
+    if (error)
         return error == EAGAIN ? Receive::Empty : error == EPROTO ? Receive::Broken : Receive::End;
     return r.msg.msg_len == 0 ? Receive::End : Receive::Data;
 }
@@ -151,12 +156,16 @@ void Slot::put_output(std::uint32_t total, std::uint32_t sent, OutputName last) 
     r.last_event = last.event;
     r.last_index = last.index;
     prepare(r.msg, r.iov, m_.output + sent, total - sent);
+    XSGIT_CRASH_POINT("send.prepared");
     publish(m_.output_active, other);
+    XSGIT_CRASH_POINT("send.chosen");
 }
 
 Slot::Send Slot::transfer() noexcept
 {
-    if (const int error = transport_.send(m_.out[m_.output_active].msg))
+    const int error = transport_.send(m_.out[m_.output_active].msg);
+    XSGIT_CRASH_POINT("send.done");
+    if (error)
         return error == EAGAIN ? Send::Full : error == EPROTO ? Send::Broken : Send::Gone;
     return idle() ? Send::Done : Send::Full;
 }

@@ -3,6 +3,7 @@
 
 #include "server/daemon/local_socket.hpp"
 #include "server/daemon/slot_file.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -58,6 +59,7 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
     std::vector<int> received;
     FdBatch batch{};
     while (!batch.last) {
+        XSGIT_CRASH_POINT("takeover.batch");
         std::vector<int> fds;
         const bool whole = receive_message(socket, &batch, sizeof batch, &fds);
         received.insert(received.end(), fds.begin(), fds.end());
@@ -79,6 +81,9 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
             case FdRole::Events:
                 got.events = fds[i];
                 break;
+            case FdRole::Predecessor:
+                got.predecessors.push_back(fds[i]);
+                break;
             case FdRole::Orphan:
                 break;
             }
@@ -96,7 +101,9 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
             ::close(fd);
         return std::nullopt;
     }
+    XSGIT_CRASH_POINT("takeover.heir");
     write_slot_fds(slots, numbers);
+    XSGIT_CRASH_POINT("takeover.numbers");
     return got;
 }
 
@@ -152,6 +159,8 @@ bool hand_over(int socket, const Inheritance &own, const std::string &slots, con
     for (const SlotFd &s : ours)
         if (s.cookie != 0 && socket_cookie(s.fd) == s.cookie)
             items.push_back({FdRole::Slot, s.index, s.fd});
+    for (const int fd : own.predecessors)
+        items.push_back({FdRole::Predecessor, 0, fd});
     for (const int fd : orphans)
         items.push_back({FdRole::Orphan, 0, fd});
     if (const ControlReply go{1}; send_all(socket, items) && send_message(socket, &go, sizeof go)) {

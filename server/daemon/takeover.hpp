@@ -8,7 +8,8 @@
 //             SCM_RIGHTS and answered by one ControlReply, and at last one ControlReply of its own: from here on
 //             the newcomer is the heir. Once it serves it says so by one more ControlReply, and the keeper
 //             exits. If it vanishes before that, the keeper goes on as before. An heir that is itself taken over
-//             before it serves passes the last word on, so that the whole chain exits.
+//             before it serves hands on the connections to those before it, so that the one that serves in the end
+//             tells them all, even if somebody in the middle has died.
 #pragma once
 
 #include "server/daemon/unique_fd.hpp"
@@ -35,7 +36,15 @@ struct ControlReply {
     std::uint32_t ok;
 };
 
-enum class FdRole : std::uint32_t { Lock = 1, Listen = 2, Control = 3, Slot = 4, Orphan = 5, Events = 6 };
+enum class FdRole : std::uint32_t {
+    Lock = 1,
+    Listen = 2,
+    Control = 3,
+    Slot = 4,
+    Orphan = 5,
+    Events = 6,
+    Predecessor = 7
+};
 
 struct FdBatch {
     static constexpr std::uint32_t kMax = 64;
@@ -51,6 +60,9 @@ struct FdBatch {
 struct Inheritance {
     int lock = -1, listen = -1, control = -1;
     int events = -1; // handle of the event channels; -1: none yet
+    /// Connections to keepers that wait for confirm_take_over(), and go on when the last copy is closed. Empty once
+    /// a server of ours was ready.
+    std::vector<int> predecessors;
 };
 
 struct ControlClient {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/committer.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -224,9 +225,11 @@ std::vector<std::uint32_t> Committer::take_culprits()
 void Committer::on_epoch(std::uint32_t epoch, const Tree &head)
 {
     flush_pack();
+    XSGIT_CRASH_POINT("epoch.flushed");
     note_epoch_start();
     packs_.begin_epoch(epoch);
     writer_->on_epoch(epoch, head);
+    XSGIT_CRASH_POINT("epoch.begun");
 }
 
 void Committer::publish()
@@ -269,6 +272,7 @@ void Committer::flush_pack()
     for (;;) {
         try {
             packs_.add(pack, epoch);
+            XSGIT_CRASH_POINT("publish.packed");
             keep_reserve(paths_);
             return;
         } catch (const std::system_error &e) {
@@ -310,6 +314,7 @@ void Committer::note_epoch_start()
         if (!id.is_null())
             b.commits.push_back(id);
     epochs_->set(noted_epoch_, std::move(b), packs_.oldest_epoch());
+    XSGIT_CRASH_POINT("epoch.noted");
 }
 
 /// What both checkpoints can do without: they name commits of their own epoch and of the one before, where
@@ -324,9 +329,12 @@ bool Committer::drop_oldest_epoch()
     std::string shallow;
     for (const Oid &id : next->second.commits)
         shallow += id.hex() + "\n";
+    XSGIT_CRASH_POINT("drop.begun");
     replace_file(paths_.repo + "/shallow", shallow);
+    XSGIT_CRASH_POINT("drop.shallow");
     refs_->drop_before(next->second.seq);
     packs_.drop_epoch(s.oldest_epoch);
+    XSGIT_CRASH_POINT("drop.done");
     return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/history_refs.hpp"
 
+#include "xsgit/base/crash_point.hpp"
 #include "xsgit/git/commit_message.hpp"
 
 #include <algorithm>
@@ -84,10 +85,13 @@ void HistoryRefs::move_to(const Tips &tips)
 {
     if (!tips.main.is_null() && tips.main != published_.main)
         repo_.write_ref(kHead, tips.main);
+    XSGIT_CRASH_POINT("publish.head");
     if (!tips.conflicts.is_null() && tips.conflicts != published_.conflicts)
         repo_.write_ref(kConflicts, tips.conflicts);
+    XSGIT_CRASH_POINT("publish.conflicts");
     if (!tips.main.is_null())
         put_back(kMain, tips.main, published_.main);
+    XSGIT_CRASH_POINT("publish.main");
     published_ = tips;
 }
 
@@ -151,6 +155,7 @@ void HistoryRefs::drop_before(std::uint64_t seq)
                 (to.kind == RefTarget::Commit && !leads_before(*repo, to.id, seq)))
                 continue;
             repo_.delete_ref(name);
+            XSGIT_CRASH_POINT("drop.ref");
             report_(name + " led to history that is dropped now: deleted" +
                     (to.kind == RefTarget::Commit ? "; it was " + to.id.hex() : ""));
         }

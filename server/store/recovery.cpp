@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/recovery.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 namespace xsgit::server {
 namespace {
@@ -50,6 +51,7 @@ std::optional<Recovered> recover(const StatePaths &paths, const Repository &repo
             Recovered r{std::move(c.state), std::move(c.unsent), data, c.head, *from, *from};
             if (begin)
                 begin(r.head, r.state);
+            XSGIT_CRASH_POINT("recover.loaded");
             fold(r, journal, sent);
             return r;
         } catch (const std::runtime_error &e) {

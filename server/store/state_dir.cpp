@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/state_dir.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -151,6 +152,7 @@ void replace_file(const std::string &path, const std::string &content)
         done += static_cast<std::size_t>(n);
     }
     ::close(fd);
+    XSGIT_CRASH_POINT("file.written");
     if (::rename(temporary.c_str(), path.c_str()) != 0)
         throw_errno("renaming " + temporary);
 }

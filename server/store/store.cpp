@@ -5,6 +5,7 @@
 #include "server/store/committer.hpp"
 #include "server/store/maintenance.hpp"
 #include "server/store/recovery.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -210,14 +211,18 @@ std::unique_ptr<Repository> Store::Impl::open_repository()
 bool Store::Impl::recover_state()
 {
     try {
+        XSGIT_CRASH_POINT("recover.begun");
         open_journal();
+        XSGIT_CRASH_POINT("recover.journal");
         for (const char *ref : {"heads/main", "heads/conflicts", "xsgit/head"})
             ::unlink((paths.repo + "/refs/" + ref + ".lock").c_str());
         open_packs();
+        XSGIT_CRASH_POINT("recover.packs");
         const auto repo = open_repository();
         auto r = recover(paths, *repo, *journal, nullptr, {}, report, options.sent);
         if (!r)
             return false;
+        XSGIT_CRASH_POINT("recover.folded");
         state = std::move(r->state);
         unsent = r->unsent.take();
         std::set<std::uint64_t> open;
@@ -236,6 +241,7 @@ bool Store::Impl::recover_state()
     restart.facts = XSGIT_VERSION;
     Outputs out;
     run(restart, out); // no room for it: no harm
+    XSGIT_CRASH_POINT("recover.restarted");
     return true;
 }
 
@@ -273,7 +279,9 @@ bool Store::Impl::run(Event &e, Outputs &out)
         return false;
     e.mono_us = mono_us();
     e.wall_us = std::max(wall_us(), state.wall_us());
+    XSGIT_CRASH_POINT("event.numbered");
     state.step(e, out);
+    XSGIT_CRASH_POINT("event.stepped");
     e.outputs_hash = out.hash();
     return journal->append(e);
 }

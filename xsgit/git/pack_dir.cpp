@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "xsgit/git/pack_dir.hpp"
+#include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -214,10 +215,14 @@ void PackDir::install(const std::string &name, const PackMark &mark, TempFile &p
 {
     TempFile keep = temporary();
     keep.write(mark.text());
+    XSGIT_CRASH_POINT("pack.written");
     keep.rename(pack_file(name, ".keep"));
+    XSGIT_CRASH_POINT("pack.keep");
     try {
         pack.rename(pack_file(name, ".pack"));
+        XSGIT_CRASH_POINT("pack.pack");
         index.rename(pack_file(name, ".idx"));
+        XSGIT_CRASH_POINT("pack.idx");
     } catch (...) {
         if (faccessat(fd(), pack_file(name, ".idx").c_str(), F_OK, 0) != 0)
             remove(name);
@@ -229,8 +234,10 @@ Fd PackDir::remove(const std::string &name) noexcept
 {
     unlink("multi-pack-index");
     Fd bytes(openat(fd(), pack_file(name, ".pack").c_str(), O_RDONLY | O_CLOEXEC));
-    for (const char *suffix : {".idx", ".rev", ".bitmap", ".pack", ".keep"})
+    for (const char *suffix : {".idx", ".rev", ".bitmap", ".pack", ".keep"}) {
         unlink(pack_file(name, suffix));
+        XSGIT_CRASH_POINT("pack.unlinked");
+    }
     return bytes;
 }
 

@@ -3,6 +3,7 @@
 // it. Bytes are written, read and freed without it.
 #include "xsgit/git/pack_store.hpp"
 
+#include "xsgit/base/crash_point.hpp"
 #include "xsgit/git/pack_dir.hpp"
 #include "xsgit/git/pack_merger.hpp"
 #include "xsgit/git/pack_set.hpp"
@@ -164,6 +165,7 @@ void PackStore::Impl::merge(const PackSet::Merge &m, std::int64_t now_us)
     }
     if (inputs.size() < 2)
         return;
+    XSGIT_CRASH_POINT("merge.begun");
 
     TempFile data = dir.temporary(), index = dir.temporary();
     const MergedPack merged = merge_packs(inputs, [&data](std::string_view bytes) { data.write(bytes); });
@@ -180,6 +182,7 @@ void PackStore::Impl::merge(const PackSet::Merge &m, std::int64_t now_us)
     const PackMark mark = set.mark_of(merged.name, m.mark);
     data.set_time(m.time);
     dir.install(merged.name, mark, data, index);
+    XSGIT_CRASH_POINT("merge.installed");
     set.add(merged.name, mark, bytes, m.time);
     for (const std::string &name : names) {
         if (name != merged.name)

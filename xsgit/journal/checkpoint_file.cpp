@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Replacing the checkpoint on disk, keeping the one before.
+#include "xsgit/base/crash_point.hpp"
 #include "xsgit/journal/file.hpp"
 #include "xsgit/journal/stream.hpp"
 
@@ -41,12 +42,16 @@ void replace_checkpoint(const std::string &path, std::string_view data)
     ::unlink(second_name.c_str());
     const UnlinkLater cleanup_fresh(fresh), cleanup_link(second_name);
     write_file(fresh, data);
+    XSGIT_CRASH_POINT("checkpoint.written");
     // What stands at `path` gets `.old` as its second name; `path` is never without a file.
-    if (::link(path.c_str(), second_name.c_str()) == 0)
+    if (::link(path.c_str(), second_name.c_str()) == 0) {
+        XSGIT_CRASH_POINT("checkpoint.linked");
         rename_file(second_name, old);
-    else if (errno != ENOENT)
+        XSGIT_CRASH_POINT("checkpoint.kept");
+    } else if (errno != ENOENT)
         throw_system("cannot link " + path + " to " + second_name);
     rename_file(fresh, path);
+    XSGIT_CRASH_POINT("checkpoint.done");
 }
 
 } // namespace xsgit

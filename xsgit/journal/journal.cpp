@@ -2,6 +2,7 @@
 // The ring: appending, reading, freeing, repairing.
 #include "xsgit/journal/journal.hpp"
 
+#include "xsgit/base/crash_point.hpp"
 #include "xsgit/journal/journal_map.hpp"
 
 #include <algorithm>
@@ -51,10 +52,12 @@ bool Journal::append(const Event &e) noexcept
     Event numbered = e;
     numbered.number = head_.number;
     write_record(numbered, data_ + place_);
+    XSGIT_CRASH_POINT("journal.written");
     head_.offset += size;
     head_.number += 1;
     place_ = place_ + size == capacity_ ? 0 : place_ + size;
     map_->head.store(head_);
+    XSGIT_CRASH_POINT("journal.appended");
     // Both sides store one word, then load the other's, sequentially consistent: either we
     // see the reader asleep, or it saw the new head before it slept.
     if (map_->reader.load(std::memory_order_seq_cst) == kReaderAsleep) [[unlikely]]
@@ -151,6 +154,7 @@ void Journal::free_to(Position p) noexcept
     assert(p.offset <= head().offset && p.offset % 8 == 0);
     if (p.offset > tail().offset)
         map_->tail.store(p);
+    XSGIT_CRASH_POINT("journal.freed");
 }
 
 bool Journal::skip_to_after(std::uint64_t number)

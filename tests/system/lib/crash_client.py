@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """A client that knows, byte by byte, what it must hear, whatever happens to the daemon meanwhile.
 
-Each owns /crash/<number>, where nobody else writes, so a model predicts every reply and every event of its own watches.
+It speaks through a socket or, as a guest, through a ring. Each owns /crash/<number>, where nobody else writes, so a
+model predicts every reply and every event of its own watches.
 All increment one shared counter in transactions. Each watches the log of the next one, whose event paths are unique."""
 import random
 import threading
 import time
 
 from .model import Model, Transaction, payload
-from .wire import ERROR, EVENT, NAMES, Client, Closed, XsError
+from .wire import ERROR, EVENT, NAMES, Closed, XsError
 
 
 class Wrong(Exception):
@@ -16,15 +17,17 @@ class Wrong(Exception):
 
 
 class CrashClient(threading.Thread):
-    def __init__(self, number, count, path, seed):
+    def __init__(self, number, count, connection, seed, domid=0):
+        """`connection` gives a Client. A guest (domid other than 0) keeps its one connection for ever."""
         super().__init__(daemon=True)
         self.number = number
-        self.path = path
+        self.connection = connection
+        self.domid = domid
         self.rng = random.Random(seed * 1000 + number)
         self.top = f"/crash/{number}"
         self.next_top = f"/crash/{(number + 1) % count}"
         self.model = Model()
-        self.model.create(self.top)
+        self.make_top()
         self.client = None
         self.watched = []        # [(path, token)] of own subtree, in order of registration
         self.log = []            # paths written to the log, in order; acknowledged
@@ -63,14 +66,34 @@ class CrashClient(threading.Thread):
 
     def connect(self):
         """First connection, or the next one after both processes died."""
-        self.client = Client(self.path)
+        self.client = self.connection()
         self.closed = False
         self.watched = []
         self.heard = []
-        self.client.mkdir(self.top)
-        self.model.create(self.top)
-        self.client.mkdir(self.top + "-log")
+        if not self.domid:
+            self.client.mkdir(self.top)
+            self.client.mkdir(self.top + "-log")
+        self.make_top()
         self.watch(self.top, "own")
+
+    def make_top(self):
+        """As lay_out() does it in the store."""
+        if self.top not in self.model.nodes:
+            self.model.create(self.top)
+            self.model.nodes[self.top] = b"", (b"n%d" % self.domid,)
+
+    def lay_out(self, toolstack):
+        """Where a guest works must be its own; others read its log."""
+        toolstack.mkdir(self.top)
+        toolstack.set_perms(self.top, [f"n{self.domid}"])
+        self.new_log(toolstack)
+
+    def new_log(self, toolstack):
+        """An empty one, small enough to list."""
+        if toolstack.exists(self.top + "-log"):
+            toolstack.rm(self.top + "-log")
+        toolstack.mkdir(self.top + "-log")
+        toolstack.set_perms(self.top + "-log", [f"r{self.domid}"])
 
     def listen(self):
         """Watches the neighbour's log; all must be connected, none at work. The log counts from here."""
@@ -108,7 +131,7 @@ class CrashClient(threading.Thread):
         if kind == "WRITE":
             return kind, path, f"{self.number}-{self.new()}".encode() + b"v" * self.rng.choice((0, 0, 10, 1000))
         if kind == "SET_PERMS":
-            return kind, path, self.rng.choice(((b"n0",), (b"r0", b"b0")))
+            return kind, path, self.rng.choice(((b"n%d" % self.domid,), (b"r%d" % self.domid, b"b0")))
         return kind, path
 
     # -- what must be heard ---------------------------------------------------------------------------

@@ -1,0 +1,263 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Kills the daemon at each of its crash points, under clients and guests that know what they must hear.
+
+  points.py --build DIR [--seed N] [--only TEXT] [--long]
+
+DIR was configured with -Dcrash_points=true. Each point is hit at its first, its second and a random passage, then once
+more together with a point of the recovery that follows (--long: with each of those). One that is never reached fails."""
+import argparse
+import os
+import random
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+from lib import daemon, git, harness  # noqa: E402
+from lib.crash_client import CrashClient, Wrong  # noqa: E402
+from lib.crash_fleet import Fleet, judge_history  # noqa: E402
+from lib.crash_table import CrashTable  # noqa: E402
+from lib.crash_work import Bulk, Toolstack  # noqa: E402
+from lib.daemon import wait_for  # noqa: E402
+from lib.guest import XenHost  # noqa: E402
+from lib.harness import check, equal  # noqa: E402
+
+SOCKETS, GUESTS = 4, 2
+REPO_SIZE = 32_000_000
+PATIENCE = 60  # s until a point must have been reached
+# What leads to a point that everyday work does not: some process is killed first, or a newcomer started.
+KILL_SERVER, KILL_KEEPER, NEWCOMER = "the server is killed", "the keeper is killed", "a second daemon starts"
+TRIGGERS = (("recover.", KILL_SERVER), ("keeper.becoming", KILL_KEEPER), ("keeper.begun", KILL_KEEPER),
+            ("keeper.", KILL_SERVER), ("takeover.", NEWCOMER), ("handover.", NEWCOMER))
+# Where the one process dies that holds the sockets: they may be closed, though a newcomer takes its place.
+ALONE = ("keeper.becoming", "keeper.begun", "keeper.cleared", "keeper.reaped", "handover.")
+HISTORY = ("merge.", "epoch.", "drop.", "pack.unlinked", "file.")  # need a lot of it
+REFS = ("drop.ref",)  # of somebody who has to be in the way
+
+
+def trigger(point):
+    return next((t for prefix, t in TRIGGERS if point.startswith(prefix)), None)
+
+
+class Rig:
+    """A host whose daemon dies where the table says, and everybody who talks to it."""
+
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        self.host = XenHost()
+        self.table = CrashTable(os.path.join(self.host.dir, "crash-points"))
+        self.count = 0
+        self.daemons = [self.newcomer().start()]
+        d = self.daemons[0]
+        self.table.read()
+        guests = {}
+        with d.client() as c:
+            for domid in range(1, GUESTS + 1):
+                guests[SOCKETS + domid - 1] = self.host.create(domid).introduced_by(c)
+        all_ = SOCKETS + GUESTS
+        self.fleet = Fleet([CrashClient(i, all_, (lambda g=guests[i]: g) if i in guests else self.client, seed,
+                                        guests[i].domid if i in guests else 0) for i in range(all_)], d)
+        self.toolstack = Toolstack(self.host, self.client)
+        self.bulk = Bulk(self.client)
+        self.toolstack.start()
+        self.bulk.start()
+
+    def newcomer(self):
+        """Another daemon for the same repository, not yet started; its messages go to a file of its own."""
+        # a node holds the names of its children; guests make many
+        d = self.host.daemon(["--repo-size", str(REPO_SIZE), "--entry-size", "1000000", "--entry-nb", "100000"])
+        d.env["XSGIT_CRASH_FILE"] = self.table.path
+        self.count += 1
+        d.log = os.path.join(self.host.dir, f"log.{self.count}")
+        return d
+
+    def client(self):
+        return self.living().client()
+
+    def living(self):
+        return self.daemons[-1]
+
+    def logs(self):
+        return "\n".join(d.log_tail() for d in self.daemons[-3:])
+
+    def settle(self):
+        """Waits until one daemon of all is left, whole; starts one if none is. Gives whether it had to."""
+        began = [False]
+
+        def one():
+            left = [d for d in self.daemons if d.alive()]
+            if not left:
+                began[0] = True
+                self.daemons.append(self.newcomer().launch(second=True))
+                return None
+            if len(left) > 1 or len(left[0].members()) != 2 or not left[0].server_pid():
+                return None
+            return left[0]
+        last = wait_for(one, "one daemon with keeper and server", PATIENCE)
+        self.daemons = [d for d in self.daemons if d is not last][-3:] + [last]
+        return began[0]
+
+    def work(self, point):
+        """Everybody works, as it takes to come by the point."""
+        self.fleet.resume()
+        self.toolstack.go.set()
+        if point.startswith(HISTORY):
+            self.bulk.go.set()
+
+    def rest(self):
+        for w in (self.toolstack, self.bulk):
+            w.rest()
+
+    def lead_to(self, point):
+        """What has to happen for it."""
+        how, d = trigger(point), self.living()
+        try:
+            if how == KILL_SERVER:
+                d.kill_server()
+            elif how == KILL_KEEPER:
+                d.kill_keeper()
+            elif how == NEWCOMER:
+                for _ in range(self.rng.choice((1, 1, 3))):  # several stand in each other's place
+                    self.daemons.append(self.newcomer().launch(second=True))
+        except ProcessLookupError:
+            pass
+        if point in REFS:
+            git.run(d.repo, "branch", "-f", f"mine-{self.rng.randrange(10 ** 9)}", "main", check=False)
+
+    def hit(self, points, passage):
+        """Lets a process die at each of the points: at the given passage of the first, the next one of the others, which
+        are of the recovery. False: it was never passed."""
+        self.table.arm(points[0], passage)
+        for p in points[1:]:
+            self.table.arm(p, 1)
+        deadline = time.monotonic() + PATIENCE
+        led = 0.0
+        while not self.table.struck(points[0]):
+            if time.monotonic() > deadline:
+                self.table.disarm()
+                return False
+            if trigger(points[0]) or points[0] in REFS:
+                if time.monotonic() - led > 0.3 and self.living().server_pid():
+                    self.lead_to(points[0])
+                    led = time.monotonic()
+            time.sleep(0.002)
+        wait_for(lambda: all(self.table.struck(p) for p in points[1:]) or not self._someone(), "the second point", 30)
+        self.table.disarm()
+        return True
+
+    def _someone(self):
+        return any(d.alive() for d in self.daemons)
+
+    def round(self, points, passage):
+        name = f"{points[0]} #{passage}" + "".join(f" then {p}" for p in points[1:])
+        self.work(points[0])
+        if not self.hit(points, passage):
+            return check(False, f"{name}: is reached", self.table.counts())
+        both = self.settle()
+        if any(p.startswith(ALONE) for p in points):
+            time.sleep(0.2)
+            both = both or any(c.closed for c in self.fleet.clients)
+        if both:
+            wait_for(lambda: self.fleet.closed(), "the clients to notice")
+            time.sleep(0.05)
+            self.fleet.quiet()
+        self.rest()
+        before = harness.failed
+        if not both and not self.fleet.hears_all(name):
+            return False
+        check(not self.fleet.wrongs(), f"{name}: what was heard is right", self.fleet.wrongs())
+        check(not self.toolstack.wrong, f"{name}: domains come and go", self.toolstack.wrong)
+        with self.client() as checker:
+            self.fleet.judge(checker, name, both)
+        bad = self.complaints()
+        check(not bad, f"{name}: nobody saw damage", bad)
+        return harness.failed == before
+
+    def complaints(self):
+        bad = ("Assertion", "DAMAGED", "no record where", "no place of this journal", "starting again", "set aside",
+               "no store of", "no xsgit store", "EVENTS ARE LOST", "poison", "otherwise than when")
+        return [line for d in self.daemons for line in d.log_text().splitlines() if any(b in line for b in bad)]
+
+    def end(self):
+        self.fleet.end()
+        for w in (self.toolstack, self.bulk):
+            w.end()
+
+
+def quietly(f):
+    """Hundreds of rounds with seven checks each: one line each, and all that fails."""
+    real = harness.ok
+    count = [0]
+
+    def ok(_):
+        count[0] += 1
+    harness.ok = ok
+    try:
+        return f()
+    finally:
+        harness.ok = real
+
+
+def plan(rng, points, only, long_):
+    """(points, passage) in the order in which they are hit."""
+    recovery = [p for p in points if p.startswith("recover.")]
+    rounds = []
+    for p in points:
+        if only not in p:
+            continue
+        rare = bool(trigger(p)) or p.startswith(HISTORY)
+        for passage in (1, 2, rng.randrange(3, 6 if rare else 60)):
+            rounds.append(([p], passage))
+        for r in recovery if long_ else [rng.choice(recovery)]:
+            if r != p:
+                rounds.append(([p, r], rng.randrange(1, 4)))
+    return rounds
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--build", default="build-crash")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--only", default="", help="points whose name has this in it")
+    p.add_argument("--long", action="store_true", help="each point with each point of the recovery")
+    p.add_argument("--keep", action="store_true", help="leave the files")
+    o = p.parse_args()
+    harness.options.build, harness.options.seed, harness.options.keep = os.path.abspath(o.build), o.seed, o.keep
+    harness.note(f"seed {o.seed}")
+    rig = Rig(o.seed)
+    failed = False
+    try:
+        points = sorted(rig.table.names())
+        check(len(points) > 80, f"{len(points)} crash points are compiled in")
+        begin = time.monotonic()
+        for number, (names, passage) in enumerate(plan(rig.rng, points, o.only, o.long), 1):
+            text = f"{names[0]} #{passage}" + "".join(f" then {n}" for n in names[1:])
+            try:
+                good = quietly(lambda: rig.round(names, passage))
+            except (RuntimeError, Wrong) as e:
+                good = check(False, text, e)
+                harness.note(str([(d.process.pid, d.members(), d.server_pid()) for d in rig.daemons]))
+            if not good:
+                failed = True
+                harness.note(f"the logs end with: {rig.logs()}")
+                break
+            harness.ok(f"killed at {text}")
+            if number % 40 == 0:
+                quietly(lambda: judge_history(rig.living(), text))
+        harness.note(f"{number} rounds in {time.monotonic() - begin:.0f} s; {rig.fleet.clients[0].operations} operations of "
+                     f"the first client, {rig.toolstack.rounds} domains")
+        if not failed:
+            judge_history(rig.living(), "in the end")
+            rig.rest()
+            rig.living().stop()
+            equal(git.fsck(rig.living().repo), "", "the repository is sound")
+    finally:
+        rig.end()
+        harness.run_cleanups()
+    print(f"{harness.passed} passed, {harness.failed} failed")
+    return 1 if harness.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

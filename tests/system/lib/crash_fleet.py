@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Many CrashClients at work, stopped and judged together after each death."""
+import time
+
+from . import git
+from .crash_client import Wrong
+from .daemon import wait_for
+from .harness import check, equal
+
+
+class Fleet:
+    def __init__(self, clients, daemon):
+        """They connect, and wait for resume()."""
+        self.clients = clients
+        with daemon.client() as c:
+            c.write("/crash/shared/counter", "0")
+            c.mkdir("/crash/shared/done")
+            guests = [f"b{x.domid}" for x in clients if x.domid]
+            for path in ("/crash/shared", "/crash/shared/counter", "/crash/shared/done"):
+                c.set_perms(path, ["n0"] + guests)
+            for x in clients:
+                x.lay_out(c)
+        for c in clients:
+            c.connect()
+        for c in clients:
+            c.listen()
+        for c in clients:
+            c.start()
+
+    def resume(self):
+        for c in self.clients:
+            if not c.wrong and not c.closed:
+                c.idle.clear()
+                c.go.set()
+
+    def quiet(self):
+        for c in self.clients:
+            c.go.clear()
+        for c in self.clients:
+            if not c.idle.wait(150):
+                raise Wrong(f"client {c.number} hangs")
+
+    def end(self):
+        for c in self.clients:
+            c.quit.set()
+            c.go.set()
+        for c in self.clients:
+            c.join(150)
+
+    def wrongs(self):
+        return "; ".join(c.wrong for c in self.clients if c.wrong)
+
+    def closed(self):
+        """All socket clients have lost their connections, as they must when both processes died."""
+        return all(c.closed or c.wrong or c.domid for c in self.clients)
+
+    def hears_all(self, name):
+        """After a death that nobody may notice. Stops them; false: something was wrong."""
+        time.sleep(0.15)  # go on over the restart
+        self.quiet()
+        problem = self.wrongs() or "; ".join(f"client {c.number} lost its connection" for c in self.clients if c.closed)
+        return check(not problem, f"{name}: every client hears exactly what it must", problem)
+
+    def judge(self, checker, name, both):
+        """All are quiet: what they did is in the store, and everybody has heard of it. `both`: sockets were closed by
+        the death, and what was in flight may have been executed or not. Then all begin anew."""
+        problems = self._problems(lambda c: c.domid or c.settle_unknown(checker)) if both else []
+        problems += self._problems(lambda c: c.verify(checker))
+        check(not problems, f"{name}: every acknowledged change is there", "; ".join(problems))
+        done = len(checker.directory_all("/crash/shared/done"))
+        counter = int(checker.read("/crash/shared/counter"))
+        equal((counter, done), (sum(c.increments for c in self.clients),) * 2, f"{name}: the shared counter is right")
+        problems = [p for c in self.clients if (p := self._heard(c, both))]
+        check(not problems, f"{name}: watchers of others heard each event once, in order", "; ".join(problems))
+        anew = [c for c in self.clients if both and not c.domid]
+        for c in anew:
+            c.connect()
+        for c in self.clients:
+            c.new_log(checker)
+        for c in self.clients:
+            if c in anew:
+                c.listen()
+            else:
+                c.client.sync()
+                c.log, c.heard = [], []
+
+    def _problems(self, action):
+        out = []
+        for c in self.clients:
+            try:
+                action(c)
+            except Wrong as e:
+                out.append(str(e))
+        return out
+
+    def _heard(self, c, both):
+        """What is wrong with what it heard of its neighbour, "" for nothing."""
+        neighbour = self.clients[(c.number + 1) % len(self.clients)]
+        if both and not c.domid:
+            return "" if c.heard == neighbour.log[:len(c.heard)] else \
+                f"client {c.number} heard {c.heard[-5:]}, not a beginning of {neighbour.log[-5:]}"
+        c.heard += [p.decode() for p, token in c.client.sync() if token == b"next"]
+        return "" if c.heard == neighbour.log else \
+            f"client {c.number} heard {len(c.heard)} events, expected {len(neighbour.log)}: " \
+            f"{sorted(set(c.heard) ^ set(neighbour.log))[:10]}"
+
+
+def judge_history(d, name):
+    """One commit per operation, refs where they belong, sound."""
+    git.settle(d)
+    found = git.fsck(d.repo)
+    seqs = git.main_seqs(d.repo)
+    refs = git.run(d.repo, "for-each-ref", "--format=%(refname) %(objectname)")
+    problem = found
+    if seqs != list(range(seqs[0], seqs[0] + len(seqs))):
+        gaps = [(a, b) for a, b in zip(seqs, seqs[1:]) if b != a + 1]
+        problem += f" Seq is not gapless: {gaps[:10]}"
+    if git.rev(d.repo, "main") not in refs:
+        problem += f" refs: {refs}"
+    if git.run(d.repo, "merge-base", "--is-ancestor", "main", "refs/xsgit/head", check=False)[0] != 0:
+        problem += " refs/xsgit/head is behind main"
+    check(not problem, f"{name}: history is whole ({len(seqs)} commits)", problem)
+
+
+def wait_for_keeper(d, name):
+    check(wait_for(d.keeper_pid, "a keeper"), f"{name}: there is a keeper again")

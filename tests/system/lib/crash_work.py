@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Work beside CrashClients: a toolstack whose domains come and go, and somebody who makes a lot of history. Their
+connections may be closed by a death of both processes; then they begin anew."""
+import os
+import random
+import threading
+
+from .toolstack import introduced
+from .daemon import wait_for
+from .wire import Closed, XsError
+
+
+class Worker(threading.Thread):
+    """Repeats turn() while it may."""
+
+    def __init__(self, client):
+        super().__init__(daemon=True)
+        self.client = client
+        self.go, self.idle, self.quit = threading.Event(), threading.Event(), threading.Event()
+        self.wrong = ""
+
+    def run(self):
+        while not self.quit.is_set():
+            if not self.go.is_set():
+                self.idle.set()
+                self.go.wait(0.05)
+                continue
+            self.idle.clear()
+            try:
+                self.turn()
+            except (Closed, OSError):
+                self.lost()
+            except Exception as e:  # pylint: disable=broad-except
+                self.wrong = f"{type(e).__name__}: {e}"
+                self.go.clear()
+        self.idle.set()
+
+    def rest(self):
+        self.go.clear()
+        if not self.idle.wait(150):
+            self.wrong = "hangs"
+
+    def end(self):
+        self.quit.set()
+        self.go.set()
+        self.join(150)
+
+    def lost(self):
+        """The connection went away."""
+
+
+class Toolstack(Worker):
+    """Introduces a domain, which works, introduces it again, releases or destroys it; a connection for each."""
+    FIRST, COUNT = 20, 3
+
+    def __init__(self, host, client):
+        super().__init__(client)
+        self.host, self.rounds, self.rng = host, 0, random.Random(1)
+
+    def turn(self):
+        domid = self.FIRST + self.rounds % self.COUNT
+        with self.client() as c:
+            if domid in self.host.domains:  # left by a turn that was cut off
+                self.remove(c, domid)
+            g = self.host.create(domid)
+            home = f"/local/domain/{domid}"
+            c.mkdir(home)
+            c.set_perms(home, [f"n{domid}"])
+            g.introduced_by(c)
+            g.write("data", "1")
+            if g.read("data") != b"1" or c.get_perms(home + "/data") != [b"n%d" % domid]:
+                raise AssertionError(f"domain {domid} is not served")
+            if self.rng.random() < 0.5:
+                g.introduced_by(c)  # as it is
+            if self.rng.random() < 0.5:
+                g.port = self.host.lib.guest_port(self.host.handle, domid)
+                g.introduced_by(c)  # on another event channel
+            try:
+                c.ok(8, b"%d\0001\0999\0" % domid)  # to a port that it has not
+            except XsError:
+                pass
+            if self.rng.random() < 0.3:
+                c.ok(9, b"%d\0" % domid)
+            self.remove(c, domid)
+        self.rounds += 1
+
+    def remove(self, c, domid):
+        self.host.destroy(domid)
+        wait_for(lambda: not introduced(c, domid) and not self.host.ports_of(domid), "the end of a domain")
+        if c.exists(f"/local/domain/{domid}"):
+            c.rm(f"/local/domain/{domid}")  # it was not introduced
+
+
+class Bulk(Worker):
+    """History that does not compress."""
+
+    def __init__(self, client):
+        super().__init__(client)
+        self.c, self.n = None, 0
+
+    def turn(self):
+        if not self.c:
+            self.c = self.client()
+        sent = 0
+        for _ in range(16):
+            self.n += 1
+            self.c.send(11, b"/bulk/%d\0" % (self.n % 50) + os.urandom(3000))
+            sent += 1
+        for _ in range(sent):
+            self.c.reply()
+
+    def lost(self):
+        self.c = None
