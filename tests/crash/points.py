@@ -9,6 +9,7 @@ more together with a point of the recovery that follows (--long: with each of th
 import argparse
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -32,7 +33,7 @@ TRIGGERS = (("recover.", KILL_SERVER), ("keeper.becoming", KILL_KEEPER), ("keepe
             ("keeper.", KILL_SERVER), ("takeover.", NEWCOMER), ("handover.", NEWCOMER))
 # Where the one process dies that holds the sockets: they may be closed, though a newcomer takes its place.
 ALONE = ("keeper.becoming", "keeper.begun", "keeper.cleared", "keeper.reaped", "handover.")
-HISTORY = ("merge.", "epoch.", "drop.", "pack.unlinked", "file.")  # need a lot of it
+HISTORY = ("checkpoint.", "journal.freed", "merge.", "epoch.", "drop.", "pack.unlinked", "file.")  # need a lot of it
 REFS = ("drop.ref",)  # of somebody who has to be in the way
 
 
@@ -112,16 +113,12 @@ class Rig:
     def lead_to(self, point):
         """What has to happen for it."""
         how, d = trigger(point), self.living()
-        try:
-            if how == KILL_SERVER:
-                d.kill_server()
-            elif how == KILL_KEEPER:
-                d.kill_keeper()
-            elif how == NEWCOMER:
-                for _ in range(self.rng.choice((1, 1, 3))):  # several stand in each other's place
-                    self.daemons.append(self.newcomer().launch(second=True))
-        except ProcessLookupError:
-            pass
+        victim = {KILL_SERVER: d.server_pid, KILL_KEEPER: d.keeper_pid}.get(how, lambda: None)()
+        if victim:
+            d._signal(victim, signal.SIGKILL)
+        if how == NEWCOMER:
+            for _ in range(self.rng.choice((1, 1, 3))):  # several stand in each other's place
+                self.daemons.append(self.newcomer().launch(second=True))
         if point in REFS:
             git.run(d.repo, "branch", "-f", f"mine-{self.rng.randrange(10 ** 9)}", "main", check=False)
 
@@ -149,21 +146,28 @@ class Rig:
     def _someone(self):
         return any(d.alive() for d in self.daemons)
 
-    def round(self, points, passage):
-        name = f"{points[0]} #{passage}" + "".join(f" then {p}" for p in points[1:])
-        self.work(points[0])
-        if not self.hit(points, passage):
-            return check(False, f"{name}: is reached", self.table.counts())
-        both = self.settle()
-        if any(p.startswith(ALONE) for p in points):
-            time.sleep(0.2)
-            both = both or any(c.closed for c in self.fleet.clients)
+    def round(self, name, kills):
+        """Some kills, [(points, passage)], under work; what everybody heard is judged after the last one, and whenever
+        sockets were closed. Gives whether all was well."""
+        before = harness.failed
+        for n, (points, passage) in enumerate(kills, 1):
+            self.work(points[0])
+            if not self.hit(points, passage):
+                return check(False, f"{name}: {points[0]} is reached", self.table.counts())
+            both = self.settle()
+            if any(p.startswith(ALONE) for p in points):
+                time.sleep(0.2)
+                both = both or any(c.closed for c in self.fleet.clients)
+            if (both or n == len(kills)) and not self.judge(name, both):
+                return False
+        return harness.failed == before
+
+    def judge(self, name, both):
         if both:
-            wait_for(lambda: self.fleet.closed(), "the clients to notice")
+            wait_for(self.fleet.closed, "the clients to notice")
             time.sleep(0.05)
             self.fleet.quiet()
         self.rest()
-        before = harness.failed
         if not both and not self.fleet.hears_all(name):
             return False
         check(not self.fleet.wrongs(), f"{name}: what was heard is right", self.fleet.wrongs())
@@ -171,8 +175,7 @@ class Rig:
         with self.client() as checker:
             self.fleet.judge(checker, name, both)
         bad = self.complaints()
-        check(not bad, f"{name}: nobody saw damage", bad)
-        return harness.failed == before
+        return check(not bad, f"{name}: nobody saw damage", bad)
 
     def complaints(self):
         bad = ("Assertion", "DAMAGED", "no record where", "no place of this journal", "starting again", "set aside",
@@ -186,7 +189,7 @@ class Rig:
 
 
 def quietly(f):
-    """Hundreds of rounds with seven checks each: one line each, and all that fails."""
+    """A round has many checks: one line for it, and for all that fails."""
     real = harness.ok
     count = [0]
 
@@ -199,20 +202,20 @@ def quietly(f):
         harness.ok = real
 
 
+def text_of(points, passage):
+    return f"{points[0]} #{passage}" + "".join(f" then {p}" for p in points[1:])
+
+
 def plan(rng, points, only, long_):
-    """(points, passage) in the order in which they are hit."""
+    """[(points, passage)] for each point, in the order in which they are hit."""
     recovery = [p for p in points if p.startswith("recover.")]
-    rounds = []
     for p in points:
         if only not in p:
             continue
         rare = bool(trigger(p)) or p.startswith(HISTORY)
-        for passage in (1, 2, rng.randrange(3, 6 if rare else 60)):
-            rounds.append(([p], passage))
-        for r in recovery if long_ else [rng.choice(recovery)]:
-            if r != p:
-                rounds.append(([p, r], rng.randrange(1, 4)))
-    return rounds
+        then = [r for r in (recovery if long_ else [rng.choice(recovery)]) if r != p]
+        yield [([p], n) for n in (1, 2, rng.randrange(3, 6 if rare else 60))] + \
+            [([p, r], rng.randrange(1, 4)) for r in then]
 
 
 def main():
@@ -231,10 +234,11 @@ def main():
         points = sorted(rig.table.names())
         check(len(points) > 80, f"{len(points)} crash points are compiled in")
         begin = time.monotonic()
-        for number, (names, passage) in enumerate(plan(rig.rng, points, o.only, o.long), 1):
-            text = f"{names[0]} #{passage}" + "".join(f" then {n}" for n in names[1:])
+        number = 0
+        for number, kills in enumerate(plan(rig.rng, points, o.only, o.long), 1):
+            text = ", ".join(text_of(*k) for k in kills)
             try:
-                good = quietly(lambda: rig.round(names, passage))
+                good = quietly(lambda: rig.round(text, kills))
             except (RuntimeError, Wrong) as e:
                 good = check(False, text, e)
                 harness.note(str([(d.process.pid, d.members(), d.server_pid()) for d in rig.daemons]))
@@ -243,7 +247,8 @@ def main():
                 harness.note(f"the logs end with: {rig.logs()}")
                 break
             harness.ok(f"killed at {text}")
-            if number % 40 == 0:
+            harness.note(f"{time.monotonic()-begin:.1f}")
+            if number % 20 == 0:
                 quietly(lambda: judge_history(rig.living(), text))
         harness.note(f"{number} rounds in {time.monotonic() - begin:.0f} s; {rig.fleet.clients[0].operations} operations of "
                      f"the first client, {rig.toolstack.rounds} domains")
