@@ -64,7 +64,7 @@ def twenty_kills():
                 break
     finally:
         fleet.end()
-    harness.note(f"{sum(c.operations for c in clients)} operations, {sum(c.increments for c in clients)} shared "
+    harness.note(f"{sum(c.operations for c in clients)} operations, {fleet.increments} shared "
                  f"increments, {sum(c.conflicts for c in clients)} conflicts")
     for mode, list_ in sorted(times.items()):
         list_.sort()

@@ -12,12 +12,9 @@ class Fleet:
     def __init__(self, clients, daemon):
         """They connect, and wait for resume()."""
         self.clients = clients
+        self.increments = 0  # of the rounds before
         with daemon.client() as c:
-            c.write("/crash/shared/counter", "0")
-            c.mkdir("/crash/shared/done")
-            guests = [f"b{x.domid}" for x in clients if x.domid]
-            for path in ("/crash/shared", "/crash/shared/counter", "/crash/shared/done"):
-                c.set_perms(path, ["n0"] + guests)
+            self.new_counter(c)
             for x in clients:
                 x.lay_out(c)
         for c in clients:
@@ -26,6 +23,19 @@ class Fleet:
             c.listen()
         for c in clients:
             c.start()
+
+    def new_counter(self, c):
+        """From 0, so that the list of what was counted stays small."""
+        if c.exists("/crash/shared"):
+            c.rm("/crash/shared")
+        c.write("/crash/shared/counter", "0")
+        c.mkdir("/crash/shared/done")
+        guests = [f"b{x.domid}" for x in self.clients if x.domid]
+        for path in ("/crash/shared", "/crash/shared/counter", "/crash/shared/done"):
+            c.set_perms(path, ["n0"] + guests)
+        for x in self.clients:
+            self.increments += x.increments
+            x.increments = 0
 
     def resume(self):
         for c in self.clients:
@@ -72,6 +82,7 @@ class Fleet:
         equal((counter, done), (sum(c.increments for c in self.clients),) * 2, f"{name}: the shared counter is right")
         problems = [p for c in self.clients if (p := self._heard(c, both))]
         check(not problems, f"{name}: watchers of others heard each event once, in order", "; ".join(problems))
+        self.new_counter(checker)
         anew = [c for c in self.clients if both and not c.domid]
         for c in anew:
             c.connect()
