@@ -55,10 +55,11 @@ Path prefix(const Path &path, std::size_t depth)
 
 } // namespace
 
-void RecentChanges::add(const Change &c)
+void RecentChanges::add(const Change &c, std::size_t bytes)
 {
     Entry e;
     e.by = {c.seq, c.actor.domid};
+    e.bytes = bytes;
     if (!is_single(c.op.kind)) {
         e.before = c.before;
         e.after = c.after;
@@ -74,9 +75,10 @@ void RecentChanges::add(const Change &c)
             e.node_itself = e.perms || x->value() != y->value();
         }
     }
+    bytes_ += bytes;
     entries_.push_back(std::move(e));
-    if (entries_.size() > kKept)
-        entries_.pop_front();
+    for (; entries_.size() > kKept || bytes_ > kKeptBytes; entries_.pop_front())
+        bytes_ -= entries_.front().bytes;
 }
 
 bool RecentChanges::touches(const Entry &e, const Path &path, const Tree &now)

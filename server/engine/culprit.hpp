@@ -13,6 +13,8 @@ namespace xsgit::server {
 class RecentChanges {
 public:
     static constexpr std::size_t kKept = 1024;
+    /// What the older versions of the tree that are kept may hold, as their adders estimated it.
+    static constexpr std::size_t kKeptBytes = 32u << 20;
 
     struct Culprit {
         std::uint64_t seq = 0;
@@ -21,7 +23,8 @@ public:
 
     /// Notes a commit on main. O(depth). Of a single request only its path is kept: a thousand versions of the tree
     /// would push everything else out of the processor's cache.
-    void add(const Change &c);
+    /// `bytes`: what a transaction has made anew, at most.
+    void add(const Change &c, std::size_t bytes = 0);
     /// The newest commit after `base_seq` that changed value, permissions or child names of `path`,
     /// or whether it or something above it exists. `now`: main after the newest. Seq 0: none among those kept.
     /// O(kKept * depth).
@@ -30,6 +33,7 @@ public:
 private:
     struct Entry {
         Culprit by;
+        std::size_t bytes = 0;
         // Of a single request.
         Path path;                // what it changed; the uppermost node that came or went
         bool node_itself = false; // value or permissions
@@ -41,6 +45,7 @@ private:
     static bool touches(const Entry &e, const Path &path, const Tree &now);
 
     std::deque<Entry> entries_;
+    std::size_t bytes_ = 0; // of all entries
 };
 
 } // namespace xsgit::server

@@ -174,6 +174,19 @@ void State::Impl::doom_transactions_for(const Event &e, std::uint32_t domid)
         }
 }
 
+/// What a transaction may have made anew, at most: values, and the way to each of them.
+static std::size_t made_by(const Transaction &tx)
+{
+    constexpr std::size_t kLevel = 512; // a node and its place among its siblings
+    std::size_t bytes = 0;
+    for (const TxRequest &q : tx.log) {
+        const std::string_view path(q.payload.data(), std::min(q.payload.find('\0'), q.payload.size()));
+        bytes += q.payload.size() +
+                 kLevel * (2 + static_cast<std::size_t>(std::count(path.begin(), path.end(), '/')));
+    }
+    return bytes;
+}
+
 void State::Impl::tell_commit(const Event &e, const Client &c, const Transaction &tx, Tree before)
 {
     Change change;
@@ -187,7 +200,7 @@ void State::Impl::tell_commit(const Event &e, const Client &c, const Transaction
     change.fork_seq = fork_kept ? tx.base_seq : seq - 1;
     change.fork = fork_kept ? tx.base : before;
     change.before = std::move(before);
-    recent.add(change);
+    recent.add(change, made_by(tx));
     // The operations borrow from the log and from these.
     std::deque<std::pair<Effect, std::string>> kept;
     fold(tx.log, change.fork, without_limits(asker(c, nullptr)),

@@ -153,3 +153,22 @@ TEST_CASE("the report of a conflict keeps little of what was answered")
     CHECK(reports.replies < 600'000);
     CHECK(cost.peak() < kRequests * 100); // the list of requests itself
 }
+
+TEST_CASE("who changed what is remembered within bounds, however large the transactions were")
+{
+    constexpr std::size_t kNodes = 500, kRounds = 60;
+    Reports reports;
+    World w(&reports);
+    const auto a = w.connect();
+    const std::string big(2000, 'v');
+    for (std::size_t i = 0; i < kNodes; ++i)
+        w.write(a, "/big/" + std::to_string(i), big);
+    const Allocations cost;
+    for (std::size_t round = 0; round < kRounds; ++round) {
+        const auto tx = w.begin(a);
+        for (std::size_t i = 0; i < kNodes; ++i)
+            w.write(a, "/big/" + std::to_string(i), big, tx);
+        REQUIRE(w.end(a, tx) == "OK");
+    }
+    CHECK(cost.peak() < std::size_t{48} << 20); // a megabyte each would be 60 in the end, and 1024 at worst
+}
