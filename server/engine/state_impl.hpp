@@ -30,7 +30,6 @@ struct TxAccess {
     Path path;
     bool modified = false; // by a request that named it
     NodeRef removed;       // top of a subtree that a request removed
-    NodeRef perms_before;  // as it was before SET_PERMS
 };
 
 /// Counts those that are alive.

@@ -3,6 +3,7 @@
 // moved, and else folds its requests again on main (replay.cpp): the same answers, or EAGAIN.
 #include "server/engine/state_impl.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace xsgit::server {
@@ -37,7 +38,7 @@ void note_access(Transaction &tx, const Effect &e)
 {
     const auto [it, fresh] = tx.access_of.try_emplace(e.path.str(), tx.accesses.size());
     if (fresh)
-        tx.accesses.push_back(TxAccess{e.path, false, nullptr, nullptr});
+        tx.accesses.push_back(TxAccess{e.path, false, nullptr});
     TxAccess &a = tx.accesses[it->second];
     if (e.kind == Effect::None)
         return;
@@ -45,8 +46,6 @@ void note_access(Transaction &tx, const Effect &e)
     a.modified = true;
     if (e.kind == Effect::Removed && !a.removed)
         a.removed = e.before;
-    if (e.kind == Effect::PermsSet && !a.perms_before)
-        a.perms_before = e.before;
 }
 
 void State::Impl::transaction_request(Step &s)
@@ -59,6 +58,13 @@ void State::Impl::transaction_request(Step &s)
     }
     Asker who = asker(s.client, &tx);
     who.memory += static_cast<std::int64_t>(cost);
+    // What is remembered of requests counts, also where they make nothing larger.
+    if (who.quotas && who.quotas->exceeded(Quota::Memory, static_cast<std::uint64_t>(std::max<std::int64_t>(
+                                                              who.owned.bytes + who.memory, 0)))) {
+        refused(s.client, Quota::Memory, s.out);
+        tx.doom = Error::Enomem;
+        return s.error(Error::Enomem);
+    }
     Effect effect;
     const Tree as_it_was = tx.tree;
     Result<void> r = execute_store(s.type(), s.request.payload, who, parse_facts(s.event.facts), tx.tree,
@@ -149,8 +155,8 @@ void State::Impl::fire_transaction(const Transaction &tx, const Tree &before, co
         const Node *was = before.find(a.path);
         const Node *is = after.find(a.path);
         if ((was || is) && told.insert(a.path.str()).second)
-            // A node that is gone shows only to those who could read it.
-            fire(a.path, false, is && !a.perms_before ? nullptr : was, is,
+            // A node that is gone, or whose permissions are others now, shows to those who could read it, too.
+            fire(a.path, false, was && is && same_perms(was->perms(), is->perms()) ? nullptr : was, is,
                  is ? parent_of(after, a.path) : nullptr, out);
         if (!a.removed)
             continue;

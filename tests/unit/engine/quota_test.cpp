@@ -165,6 +165,22 @@ TEST_CASE("quota memory counts nodes, watches and logs of transactions")
     CHECK(g.w.write(g.ring, "d/v", std::string(300, 'x')) == "OK");
 }
 
+TEST_CASE("quota memory holds for requests of a transaction that make nothing larger, too")
+{
+    Guest g("memory", "5000");
+    CHECK(g.w.write(g.ring, "d/v", std::string(200, 'x')) == "OK");
+    const auto tx = g.w.begin(g.ring);
+    int n = 0;
+    while (n < 1000 && g.w.read(g.ring, "d/v", tx) == std::string(200, 'x'))
+        ++n;
+    CHECK(n > 10);
+    CHECK(n < 200);
+    CHECK(g.refused("memory"));
+    CHECK(g.w.read(g.ring, "d/v", tx) == "ENOMEM");
+    CHECK(g.w.end(g.ring, tx) == "ENOMEM");
+    CHECK(g.w.read(g.ring, "d/v") == std::string(200, 'x'));
+}
+
 TEST_CASE("quota soft-memory is told, at most each ten seconds, and refuses nothing")
 {
     Guest g("soft-memory", "300");
