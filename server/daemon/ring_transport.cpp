@@ -163,7 +163,19 @@ bool RingTransport::settle_send(mmsghdr &m) noexcept
     return settle(record_.out, load_word(page_.rsp_prod), m);
 }
 
-bool RingTransport::more() const noexcept { return load_word(page_.req_prod) != load_word(page_.req_cons); }
+/// The guest stores its index, then looks at ours, to see whether it has to ring; we store ours, then look at its. Each
+/// needs its store to be seen before it looks, or both believe that the other one has seen it.
+bool RingTransport::more() const noexcept
+{
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return load_word(page_.req_prod) != load_word(page_.req_cons);
+}
+
+bool RingTransport::has_room() const noexcept
+{
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return load_word(page_.rsp_prod) - load_word(page_.rsp_cons) < kRingSize;
+}
 
 void RingTransport::nudge() noexcept
 {

@@ -26,6 +26,7 @@ public:
     bool settle_receive(mmsghdr &m) noexcept override;
     bool settle_send(mmsghdr &m) noexcept override;
     bool more() const noexcept override;
+    bool has_room() const noexcept override;
     void nudge() noexcept override;
     bool refuse(RingError why) noexcept override;
 

@@ -163,11 +163,18 @@ void Slot::put_output(std::uint32_t total, std::uint32_t sent, OutputName last) 
 
 Slot::Send Slot::transfer() noexcept
 {
-    const int error = transport_.send(m_.out[m_.output_active].msg);
-    XSGIT_CRASH_POINT("send.done");
-    if (error)
-        return error == EAGAIN ? Send::Full : error == EPROTO ? Send::Broken : Send::Gone;
-    return idle() ? Send::Done : Send::Full;
+    for (;;) {
+        const int error = transport_.send(m_.out[m_.output_active].msg);
+        XSGIT_CRASH_POINT("send.done");
+        if (error)
+            return error == EAGAIN ? Send::Full : error == EPROTO ? Send::Broken : Send::Gone;
+        if (idle())
+            return Send::Done;
+        if (!transport_.has_room())
+            return Send::Full;
+        const OutputRecord &r = m_.out[m_.output_active];
+        put_output(r.total, sent(), last());
+    }
 }
 
 Slot::Send Slot::start_batch(std::size_t total, OutputName last) noexcept

@@ -16,6 +16,7 @@ public:
     bool settle_send(mmsghdr &) noexcept override { return true; }
     // epoll says it again and again.
     bool more() const noexcept override { return false; }
+    bool has_room() const noexcept override { return false; }
     void nudge() noexcept override {}
     bool refuse(RingError) noexcept override { return false; }
 

@@ -26,6 +26,8 @@ public:
 
     /// Whether to receive again at once: something is there, and nobody will ring for it.
     virtual bool more() const noexcept = 0;
+    /// After a send that moved less than all: whether room has come meanwhile, of which nobody will tell.
+    virtual bool has_room() const noexcept = 0;
     /// Tells the other side that there is room again, unless it has been told since.
     virtual void nudge() noexcept = 0;
     /// The other side broke the rules. True: it has been told, and is to be ignored from now on; false: there is no way

@@ -34,6 +34,7 @@ public:
     bool settle_receive(mmsghdr &) noexcept override { return true; }
     bool settle_send(mmsghdr &) noexcept override { return true; }
     bool more() const noexcept override { return false; }
+    bool has_room() const noexcept override { return false; }
     void nudge() noexcept override {}
     bool refuse(RingError) noexcept override { return false; }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <utility>
 
 using namespace xsgit;
 using namespace xsgit::server;
@@ -21,12 +22,17 @@ namespace {
 /// Gives and takes as much as the test says.
 struct Scripted final : Transport {
     std::string incoming, outgoing;
-    std::size_t room = 1 << 20;
+    mutable std::size_t room = 1 << 20, room_to_come = 0;
     bool ended = false;
 
     bool settle_receive(mmsghdr &) noexcept override { return true; }
     bool settle_send(mmsghdr &) noexcept override { return true; }
     bool more() const noexcept override { return false; }
+    bool has_room() const noexcept override
+    {
+        room += std::exchange(room_to_come, 0);
+        return room > 0;
+    }
     void nudge() noexcept override {}
     bool refuse(RingError) noexcept override { return false; }
     int receive(mmsghdr &m) noexcept override
@@ -129,6 +135,21 @@ TEST_CASE_FIXTURE(Fixture, "XSA-420: a length near the top of its type is too lo
     std::memset(transport.incoming.data() + 12, 0xff, 4);
     REQUIRE(slot.receive() == Slot::Receive::Data);
     CHECK(slot.frame() == Slot::Frame::TooLong);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "room that comes while an answer is being written is used, though nobody rings for it")
+{
+    const std::string text = request(100, 'x');
+    std::memcpy(slot.buffer(), text.data(), text.size());
+    transport.room = 30;
+    transport.room_to_come = 40;
+    CHECK(slot.start_batch(text.size(), {7, 1}) == Slot::Send::Full);
+    CHECK(transport.outgoing == text.substr(0, 70));
+    transport.room_to_come = 1000;
+    transport.room = 1;
+    CHECK(slot.send() == Slot::Send::Done);
+    CHECK(transport.outgoing == text);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a batch is continued where it stopped, by a successor too")
