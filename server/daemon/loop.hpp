@@ -156,6 +156,7 @@ private:
     std::vector<std::pair<std::uint64_t, RingError>> offenders_; // that the state has not been told of
     bool survey_due_ = false;
     std::int64_t scan_again_ms_ = 0;
+    std::int64_t bind_until_ms_ = 0; // while rings are resumed
     std::int64_t retried_ms_ = 0;
     bool accepting_ = true;
     std::int64_t accept_again_ms_ = 0;

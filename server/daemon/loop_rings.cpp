@@ -20,6 +20,7 @@ namespace {
 /// Guests that do not ring after all that they write are found this late.
 constexpr std::int64_t kLazyScanMs = 2000;
 constexpr useconds_t kRetryUs = 1000;
+constexpr std::int64_t kBindPatienceMs = 2000;
 
 /// Compilers may not put off what a successor reads.
 template <class T>
@@ -34,15 +35,18 @@ bool may_be_same(std::uint64_t a, std::uint64_t b) noexcept { return a == 0 || b
 
 RingTransport &transport_of(Connection &c) { return static_cast<RingTransport &>(*c.transport); }
 
-/// The last process of an earlier daemon may be ending just now, its ports still bound. 0: in vain.
-std::uint32_t bind_patiently(RingHost &host, std::uint32_t domid, std::uint32_t remote)
+/// The last process of an earlier daemon may be ending just now, its ports still bound: it is waited for until then, not
+/// for each domain. A port that its guest has closed is bound by nobody. 0: in vain.
+std::uint32_t bind_patiently(RingHost &host, std::uint32_t domid, std::uint32_t remote, std::int64_t until_ms)
 {
-    constexpr int kTries = 100;
     constexpr useconds_t kPauseUs = 20'000;
-    for (int i = 0; i < kTries; ++i, usleep(kPauseUs))
+    for (;;) {
         if (const auto local = host.bind(domid, remote))
             return *local;
-    return 0;
+        if (now_ms() >= until_ms)
+            return 0;
+        usleep(kPauseUs);
+    }
 }
 
 } // namespace
@@ -188,6 +192,7 @@ void Loop::resume_rings(const std::vector<std::uint32_t> &slots, const std::vect
         return unclaimed.extract(it).mapped();
     };
     if (host) {
+        bind_until_ms_ = host->inherited() ? 0 : now_ms() + kBindPatienceMs;
         const auto present = host->domains();
         if (!present)
             throw std::runtime_error("the hypervisor does not list its domains; is this the control domain?");
@@ -251,7 +256,7 @@ bool Loop::resume_ring(std::optional<std::uint32_t> slot, const State::Connectio
     // Its port is not ours any more (all processes had died): the same domain keeps it for us, another one must not
     // be taken for it.
     if (local == 0 && certain)
-        local = bind_patiently(host, domid, remote);
+        local = bind_patiently(host, domid, remote, bind_until_ms_);
     if (local == 0) {
         p_.log.error("ring", fmt::format("the event channel of domain {} is lost; it is not served", domid));
         host.unmap(domid, *page);
@@ -382,7 +387,11 @@ bool Loop::survey()
         p_.log.error("domains", "the hypervisor does not list its domains; trying again");
         return false;
     }
-    for (const std::string &facts : news_of(p_.fold.domains(), *present)) {
+    std::vector<std::uint32_t> held;
+    for (const auto &[local, c] : rings_)
+        held.push_back(c->domid);
+    std::sort(held.begin(), held.end());
+    for (const std::string &facts : news_of(p_.fold.domains(), *present, held)) {
         Event e;
         e.kind = EventKind::Domains;
         e.facts = facts;

@@ -40,6 +40,8 @@ public:
     virtual bool ours(std::uint32_t local) noexcept = 0;
     /// Whether `local` is connected to that port now.
     virtual bool bound(std::uint32_t local, std::uint32_t domid, std::uint32_t remote) = 0;
+    /// Whether the ports of the earlier process were inherited; else it may just be ending, its ports still bound.
+    virtual bool inherited() const noexcept = 0;
     /// A port of an earlier process that is connected there. Looks at all ports: slow.
     virtual std::optional<std::uint32_t> find_bound(std::uint32_t domid, std::uint32_t remote) = 0;
     virtual void unbind(std::uint32_t local) noexcept = 0;

@@ -30,6 +30,7 @@ private:
     Result<std::uint32_t> bind(std::uint32_t domid, std::uint32_t remote) override;
     bool ours(std::uint32_t local) noexcept override;
     bool bound(std::uint32_t local, std::uint32_t domid, std::uint32_t remote) override;
+    bool inherited() const noexcept override { return inherited_; }
     std::optional<std::uint32_t> find_bound(std::uint32_t domid, std::uint32_t remote) override;
     void unbind(std::uint32_t local) noexcept override;
     void unbind_others(const std::vector<std::uint32_t> &keep) override;

@@ -197,6 +197,10 @@ void State::Impl::changed_domains(const Event &e, Outputs &out)
         if (it == domains.end() || n.domid == 0)
             continue;
         Domain &d = it->second;
+        if (n.what == DomainNews::What::Same) {
+            d.unique_id = n.unique_id;
+            continue;
+        }
         const bool other = d.unique_id != 0 && n.unique_id != 0 && d.unique_id != n.unique_id;
         if (n.what == DomainNews::What::Dead || other) {
             destroy(e, n.domid, OpKind::Death, Actor{n.domid, 0, {}}, out);

@@ -35,7 +35,7 @@ std::optional<N> number(std::string_view text, int base = 10)
     return ec == std::errc() && end == text.data() + text.size() ? std::optional<N>(n) : std::nullopt;
 }
 
-constexpr std::string_view kNews[] = {"alive", "shutdown", "dead"};
+constexpr std::string_view kNews[] = {"alive", "shutdown", "dead", "same"};
 
 void separate(std::string &text)
 {

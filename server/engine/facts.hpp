@@ -51,7 +51,8 @@ Facts parse_facts(std::string_view text);
 
 /// One changed domain of a Domains event.
 struct DomainNews {
-    enum class What : std::uint8_t { Alive, Shutdown, Dead };
+    /// Alive with another id: another domain. Same: the same one, which has been given another id.
+    enum class What : std::uint8_t { Alive, Shutdown, Dead, Same };
     std::uint32_t domid = 0;
     std::uint64_t unique_id = 0;
     What what = What::Alive;

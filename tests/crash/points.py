@@ -10,6 +10,7 @@ import argparse
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from lib.harness import check, equal  # noqa: E402
 
 SOCKETS, GUESTS = 4, 2
 REPO_SIZE = 32_000_000
+PER_RIG = 15  # points; recovery takes longer the more there is to recover
 PATIENCE = 60  # s until a point must have been reached
 # What leads to a point that everyday work does not: some process is killed first, or a newcomer started.
 KILL_SERVER, KILL_KEEPER, NEWCOMER = "the server is killed", "the keeper is killed", "a second daemon starts"
@@ -221,6 +223,43 @@ def plan(rng, points, only, long_):
             [([p, r], rng.randrange(1, 4)) for r in then]
 
 
+def compiled_in():
+    """The names of all points: any start of the program enters them."""
+    table = CrashTable(os.path.join(harness.temporary("points"), "table"))
+    subprocess.run([daemon.Daemon.find(), "--help"], env=dict(os.environ, XSGIT_CRASH_FILE=table.path), check=True,
+                   stdout=subprocess.DEVNULL)
+    table.read()
+    return sorted(table.names())
+
+
+def session(seed, rounds):
+    """Some rounds with a host and a repository of their own. False: something failed."""
+    rig = Rig(seed)
+    try:
+        for kills in rounds:
+            text = ", ".join(text_of(*k) for k in kills)
+            try:
+                good = quietly(lambda: rig.round(text, kills))
+            except (RuntimeError, Wrong) as e:
+                good = check(False, text, e)
+            if not good:
+                harness.note(str([(d.process.pid, d.members(), d.server_pid()) for d in rig.daemons]))
+                harness.note(f"the logs end with: {rig.logs()}")
+                return False
+            harness.ok(f"killed at {text}")
+        before = harness.failed
+        last = rig.living()
+        judge_history(last, "in the end")
+        rig.rest()
+        last.stop()
+        equal(git.fsck(last.repo), "", "the repository is sound")
+        harness.note(f"{sum(c.operations for c in rig.fleet.clients)} operations, {rig.toolstack.rounds} domains")
+        return harness.failed == before
+    finally:
+        rig.end()
+        harness.run_cleanups()
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--build", default="build-crash")
@@ -231,37 +270,14 @@ def main():
     o = p.parse_args()
     harness.options.build, harness.options.seed, harness.options.keep = os.path.abspath(o.build), o.seed, o.keep
     harness.note(f"seed {o.seed}")
-    rig = Rig(o.seed)
-    failed = False
-    try:
-        points = sorted(rig.table.names())
-        check(len(points) > 80, f"{len(points)} crash points are compiled in")
-        begin = time.monotonic()
-        number = 0
-        for number, kills in enumerate(plan(rig.rng, points, o.only, o.long), 1):
-            text = ", ".join(text_of(*k) for k in kills)
-            try:
-                good = quietly(lambda: rig.round(text, kills))
-            except (RuntimeError, Wrong) as e:
-                good = check(False, text, e)
-                harness.note(str([(d.process.pid, d.members(), d.server_pid()) for d in rig.daemons]))
-            if not good:
-                failed = True
-                harness.note(f"the logs end with: {rig.logs()}")
-                break
-            harness.ok(f"killed at {text}")
-            if number % 20 == 0:
-                quietly(lambda: judge_history(rig.living(), text))
-        harness.note(f"{number} rounds in {time.monotonic() - begin:.0f} s; {rig.fleet.clients[0].operations} operations of "
-                     f"the first client, {rig.toolstack.rounds} domains")
-        if not failed:
-            judge_history(rig.living(), "in the end")
-            rig.rest()
-            rig.living().stop()
-            equal(git.fsck(rig.living().repo), "", "the repository is sound")
-    finally:
-        rig.end()
-        harness.run_cleanups()
+    points = compiled_in()
+    check(len(points) > 80, f"{len(points)} crash points are compiled in")
+    rounds = list(plan(random.Random(o.seed), points, o.only, o.long))
+    begin = time.monotonic()
+    for at in range(0, len(rounds), PER_RIG):
+        if not session(o.seed + at, rounds[at:at + PER_RIG]):
+            break
+    harness.note(f"{len(rounds)} points in {time.monotonic() - begin:.0f} s")
     print(f"{harness.passed} passed, {harness.failed} failed")
     return 1 if harness.failed else 0
 

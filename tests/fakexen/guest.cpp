@@ -23,6 +23,10 @@ EXPORT unsigned guest_port(Host *h, unsigned domid) { return h->alloc_unbound(do
 EXPORT int guest_notify(Host *h, unsigned port) { return result(h->notify(port)); }
 /// 1 if the port has rung since the last call.
 EXPORT int guest_rung(Host *h, unsigned port) { return h->hv().ports[port].flags.exchange(0) != 0; }
+/// The guest closes a port of its own.
+EXPORT int guest_close(Host *h, unsigned port) { return result(h->unbind(port)); }
+/// The toolstack gives the domain another id.
+EXPORT void guest_set_id(Host *h, unsigned domid, unsigned id) { h->hv().doms[domid].unique_id = id; }
 /// 1 if somebody is connected to the port, 0 if not.
 EXPORT int guest_connected(Host *h, unsigned port)
 {

@@ -21,7 +21,7 @@ def library():
     for name, result, *args in (
             ("host", p, ctypes.c_char_p), ("create", ctypes.c_int, p, u), ("shutdown", ctypes.c_int, p, u),
             ("destroy", ctypes.c_int, p, u, ctypes.c_int), ("port", u, p, u), ("notify", ctypes.c_int, p, u),
-            ("rung", ctypes.c_int, p, u), ("connected", ctypes.c_int, p, u), ("ports_of", u, p, u),
+            ("rung", ctypes.c_int, p, u), ("close", ctypes.c_int, p, u), ("set_id", None, p, u, u), ("connected", ctypes.c_int, p, u), ("ports_of", u, p, u),
             ("page", p, p, u), ("load", u, p), ("store", None, p, u)):
         f = getattr(lib, "guest_" + name)
         f.restype, f.argtypes = result, args
@@ -61,6 +61,10 @@ class XenHost:
     def destroy(self, domid, tell=True):
         self._do(self.lib.guest_destroy(self.handle, domid, tell))
         self.domains.discard(domid)
+
+    def set_id(self, domid, id_):
+        """What the toolstack has in the place of a UUID."""
+        self.lib.guest_set_id(self.handle, domid, id_)
 
     def ports_of(self, domid):
         return self.lib.guest_ports_of(self.handle, domid)
@@ -106,6 +110,10 @@ class Guest(Client):
 
     def notify(self):
         self.lib.guest_notify(self.host.handle, self.port)
+
+    def close_port(self):
+        """As any guest may."""
+        self.lib.guest_close(self.host.handle, self.port)
 
     def rung(self):
         return bool(self.lib.guest_rung(self.host.handle, self.port))

@@ -27,6 +27,15 @@ TEST_CASE("only what the state does not know yet is news")
     CHECK(news_of({{0, 0, true, false}}, {}).empty()); // the control domain does not die before us
 }
 
+TEST_CASE("a domain whose page we hold has only been given another id")
+{
+    const std::vector<Known> known = {{1, 0xa, true, false}, {2, 0xb, true, false}, {3, 0xc, true, false}};
+    CHECK(news_of(known, {{1, 0x1a}, {2, 0x1b, true}, {3, 0x1c}}, {1, 2}) ==
+          Texts{"1 1a same;2 1b same;2 1b shutdown;3 1c alive"});
+    CHECK(news_of(known, {{1, 0xa}, {2, 0xb}, {3, 0xc}}, {1, 2, 3}).empty());
+    CHECK(news_of({{1, 0xa, true, false}}, {}, {1}) == Texts{"1 a dead"});
+}
+
 TEST_CASE("much news is told in several events")
 {
     std::vector<Known> known;

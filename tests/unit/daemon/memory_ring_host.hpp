@@ -15,6 +15,7 @@ public:
     Result<std::uint32_t> bind(std::uint32_t, std::uint32_t) override { return fail(Error::Einval); }
     bool ours(std::uint32_t) noexcept override { return false; }
     bool bound(std::uint32_t, std::uint32_t, std::uint32_t) override { return false; }
+    bool inherited() const noexcept override { return false; }
     std::optional<std::uint32_t> find_bound(std::uint32_t, std::uint32_t) override { return std::nullopt; }
     void unbind(std::uint32_t) noexcept override {}
     void unbind_others(const std::vector<std::uint32_t> &) override {}
