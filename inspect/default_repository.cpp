@@ -3,7 +3,7 @@
 #include "inspect/default_repository.hpp"
 
 #include <cstdlib>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 namespace xsgit::inspect {

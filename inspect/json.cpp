@@ -6,7 +6,7 @@
 #include "inspect/time_spec.hpp"
 #include "xsgit/git/value_text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace xsgit::inspect {
 

@@ -7,7 +7,7 @@
 #include "xsgit/base/escape.hpp"
 
 #include <cctype>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <iterator>
 
 namespace xsgit::inspect {

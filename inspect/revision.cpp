@@ -8,7 +8,7 @@
 #include "xsgit/git/walk.hpp"
 
 #include <charconv>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace xsgit::inspect {
 

@@ -5,7 +5,7 @@
 #include "xsgit/base/escape.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace xsgit::inspect {
 

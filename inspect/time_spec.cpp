@@ -5,7 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <ctime>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace xsgit::inspect {
 

@@ -6,7 +6,7 @@
 #include "inspect/text.hpp"
 #include "inspect/tool.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 using namespace xsgit;
 using namespace xsgit::inspect;

@@ -11,7 +11,7 @@
 #include "xsgit/base/escape.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 using namespace xsgit;
 using namespace xsgit::inspect;

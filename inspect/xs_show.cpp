@@ -10,7 +10,7 @@
 #include "xsgit/base/escape.hpp"
 #include "xsgit/git/commit_message.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 using namespace xsgit;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/claim.hpp"
 
+#include "server/daemon/adopt.hpp"
 #include "server/daemon/default_paths.hpp"
 #include "server/daemon/local_socket.hpp"
 #include "server/daemon/slot_file.hpp"
@@ -8,15 +9,13 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstddef>
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <memory>
 #include <stdexcept>
-#include <string_view>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -77,32 +76,21 @@ UniqueFd lock(const std::string &path)
     return fd;
 }
 
-std::string listening_path(int fd)
-{
-    sockaddr_un address{};
-    socklen_t size = sizeof address;
-    if (getsockname(fd, reinterpret_cast<sockaddr *>(&address), &size) != 0 ||
-        size <= offsetof(sockaddr_un, sun_path))
-        return {};
-    const std::string_view path(address.sun_path, size - offsetof(sockaddr_un, sun_path));
-    return std::string(path.substr(0, path.find('\0')));
-}
-
 /// The socket of the predecessor is kept, unless this daemon was told to be elsewhere. Its path is
 /// left alone even then: the predecessor goes on there if we fail.
 void settle_socket(Inheritance &own, const std::string &path)
 {
-    const std::string there = listening_path(own.listen);
-    struct stat st {};
-    if (there == path && stat(path.c_str(), &st) == 0 && S_ISSOCK(st.st_mode))
+    if (listens_at(own.listen, path))
         return;
+    const int other = listen_at(path, SOCK_STREAM, kBacklog).release();
     ::close(own.listen);
-    own.listen = listen_at(path, SOCK_STREAM, kBacklog).release();
+    own.listen = other;
+    own.listen_moved = true;
 }
 
 } // namespace
 
-Claim claim_repository(const Options &o, Log &log)
+Claim claim_repository(const Options &o, const std::vector<StoredFd> &stored, Log &log)
 {
     make_directories(o);
     if (!on_tmpfs(o.repo))
@@ -115,12 +103,16 @@ Claim claim_repository(const Options &o, Log &log)
     for (;;) {
         Claim c;
         if (UniqueFd held = lock(state + "/lock")) {
-            UniqueFd listener = listen_at(o.socket, SOCK_STREAM, kBacklog);
-            // Of a daemon that has died completely: its sockets are gone, but guests are still there.
-            if (access(o.slots_path().c_str(), F_OK) != 0 || !SlotFile::open(o.slots_path()))
+            // Of a daemon that has died completely: guests are still there, and clients if their sockets were stored.
+            std::unique_ptr<SlotFile> slots;
+            if (access(o.slots_path().c_str(), F_OK) == 0)
+                slots = SlotFile::open(o.slots_path());
+            adopt(stored, o.socket, slots.get(), c.own, log);
+            if (c.own.listen < 0)
+                c.own.listen = listen_at(o.socket, SOCK_STREAM, kBacklog).release();
+            if (!slots)
                 SlotFile::create(o.slots_path());
             UniqueFd control = listen_at(state + "/keeper.sock", SOCK_SEQPACKET, 8);
-            c.own.listen = listener.release();
             c.own.control = control.release();
             c.own.lock = held.release();
             return c;
@@ -130,7 +122,13 @@ Claim claim_repository(const Options &o, Log &log)
                 c.own = *got;
                 c.own.predecessors.push_back(keeper.release());
                 c.taken_over = true;
-                if (!SlotFile::open(o.slots_path())) {
+                const auto slots = SlotFile::open(o.slots_path());
+                discard(stored, slots.get());
+                if (slots) {
+                    for (const std::uint32_t index :
+                         slots->used()) // perhaps to another service manager, or none
+                        slots->memory(index).stored = 0;
+                } else {
                     log.warning("slots", "the file of slots is of another version: connections are lost");
                     SlotFile::create(o.slots_path());
                 }

@@ -44,6 +44,7 @@ struct Connection {
     HeldUp held_up;
     std::int64_t lenient_until_ms = 0; // it did not take what counted: until then nothing does
     bool deaf = false;                 // nobody reads what we send
+    bool doubted = false;              // its ring's indexes are wrong, or were a moment ago
     bool ignored = false;              // broke the rules: neither read nor written any more
     bool closing = false;              // on the loop's list: will be gone soon
     std::uint64_t control_wait = 0;    // see ControlService::serve()

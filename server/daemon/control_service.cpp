@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <iterator>
 #include <malloc.h>
 #include <memory>

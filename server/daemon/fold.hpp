@@ -17,6 +17,7 @@ public:
     /// As State and Store have them.
     virtual std::vector<State::Connection> connections() const = 0;
     virtual std::vector<State::KnownDomain> domains() const = 0;
+    virtual std::uint64_t unique_id(std::uint32_t domid) const = 0;
     virtual std::uint32_t outstanding_limit(std::uint32_t domid) const = 0;
     virtual std::uint64_t commits() const = 0;
     virtual std::size_t open_transactions() const = 0;

@@ -67,6 +67,7 @@ Keeper::Keeper(const Options &options, const std::vector<std::string> &args, Inh
     shared_ = new (page) Shared;
     shared_->ready = !launcher;
     shared_->events = own_.events;
+    shared_->listen_stored = own_.listen_stored;
 }
 
 Keeper::~Keeper() { munmap(shared_, sizeof(Shared)); }
@@ -278,8 +279,10 @@ void Keeper::clean_up() const
 {
     if (!was_ready() && !std::all_of(own_.predecessors.begin(), own_.predecessors.end(), peer_gone))
         return; // everything is a predecessor's, which goes on
+    // A socket that the service manager keeps takes in clients until the next start.
     for (const std::string &path :
-         {options_.pid_file, options_.socket, options_.state_dir() + "/keeper.sock"})
+         {options_.pid_file, shared_->listen_stored ? std::string() : options_.socket,
+          options_.state_dir() + "/keeper.sock"})
         if (!path.empty())
             unlink(path.c_str());
 }

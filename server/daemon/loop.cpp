@@ -35,11 +35,13 @@ void control(int epoll, int op, int fd, std::uint64_t tag, std::uint32_t events)
 std::uint32_t most_clients() noexcept
 {
     constexpr rlim_t kReserve = 128;
+    // The other slots are for rings, and one is for a ring that takes the place of another one.
+    constexpr std::uint32_t kMost = kSocketConnections - 1;
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
-        return kSlotCount;
+        return kMost;
     return static_cast<std::uint32_t>(std::min<rlim_t>(
-        kSlotCount, files.rlim_cur > 2 * kReserve ? files.rlim_cur - kReserve : files.rlim_cur / 2));
+        kMost, files.rlim_cur > 2 * kReserve ? files.rlim_cur - kReserve : files.rlim_cur / 2));
 }
 
 } // namespace
@@ -77,10 +79,14 @@ Loop::End Loop::run()
         }
         if (!rings_.empty() && now_ms() >= scan_again_ms_)
             scan();
+        if (!doubted_.empty())
+            look_again();
         if (!limited_.empty() && now_ms() >= limited_until_ms_)
             release_limited();
         if (!counting_.empty() && now_ms() >= forgive_again_ms_)
             forgive_caused();
+        if (!to_store_.empty())
+            store_due();
         serve();
         flush_dirty();
         go_on();
@@ -102,13 +108,17 @@ int Loop::timeout() const
         return 0;
     if (waiting())
         return 1;
-    if (accepting_ && rings_.empty() && counting_.empty())
+    if (accepting_ && rings_.empty() && counting_.empty() && to_store_.empty())
         return -1;
     std::int64_t next = accepting_ ? INT64_MAX : accept_again_ms_;
     if (!counting_.empty())
         next = std::min(next, forgive_again_ms_);
     if (!rings_.empty())
         next = std::min(next, scan_again_ms_);
+    if (!to_store_.empty())
+        next = std::min(next, to_store_.front().due_ms);
+    if (!doubted_.empty())
+        next = std::min(next, doubted_.front().second + kDoubtMs);
     if (!limited_.empty())
         next = std::min(next, limited_until_ms_);
     const std::int64_t left = next - now_ms();

@@ -31,6 +31,10 @@ namespace xsgit::server {
 
 class Loop {
 public:
+    static constexpr std::int64_t kRingScanMs = 2000;
+    /// Wrong indexes are a guest's last word only if they still are wrong so much later.
+    static constexpr std::int64_t kDoubtMs = 500;
+
     /// All borrowed, and longer-lived than the loop.
     struct Parts {
         Fold &fold;
@@ -49,6 +53,10 @@ public:
         /// A guest's events that were not sent for so long are dropped, and those of others hold no guest up that
         /// caused them; 0: never.
         std::int64_t event_timeout_ms = 20'000;
+        /// Guests that do not ring after all that they write or read are found this late; 0: never.
+        std::int64_t ring_scan_ms = kRingScanMs;
+        std::size_t ring_limit = kRingConnections;
+        bool store_clients = false; // with the service manager, see FdStore
     };
     explicit Loop(const Parts &parts);
     ~Loop();
@@ -60,6 +68,8 @@ public:
     enum class End { Stop, KeeperGone };
     /// Serves until told otherwise.
     End run();
+    /// After that, if nobody follows at once: hands the sockets that the service manager has not got yet to it.
+    void store_now();
 
 private:
     // loop.cpp
@@ -78,6 +88,7 @@ private:
     bool execute(Event &e);
     std::optional<std::string> find_facts(const Event &e, Connection &c);
     void tell_refusals();
+    void tell_stall(const Connection &c);
     void keep_poison(const Event &e);
     void misbehaved(Connection &c, RingError why);
     bool tell_misbehaviour();
@@ -89,6 +100,7 @@ private:
     // loop_limits.cpp
     bool over_limit(Connection &c);
     void charge(const Connection &c, std::uint64_t commits_before);
+    void note_success(const Connection &c, const Event &e);
     void release_limited();
     bool overdue(const Connection &c) const;
     std::size_t outstanding(const Connection &c) const;
@@ -110,6 +122,12 @@ private:
     bool execute_close(std::uint64_t conn);
     void remove(Connection &c);
 
+    // loop_store.cpp
+    void store_later(const Connection &c);
+    void store_due();
+    bool store_first();
+    void end(int fd) noexcept;
+
     // loop_rings.cpp
     struct PendingRing {
         std::uint32_t slot, domid, local;
@@ -129,6 +147,9 @@ private:
     void wake(Connection &c);
     bool survey();
     void scan();
+    void scan_later();
+    void doubt(Connection &c);
+    void look_again();
 
     Parts p_;
     UniqueFd epoll_;
@@ -150,14 +171,24 @@ private:
     std::vector<Connection *> counting_; // receivers of events that count
     std::vector<std::uint64_t> lighter_; // connections that may be read again
     std::int64_t forgive_again_ms_ = 0;
-    std::unordered_map<std::uint32_t, Connection *> rings_; // by local port
-    std::optional<PendingRing> pending_ring_;               // prepared for an INTRODUCE
+    std::unordered_map<std::uint32_t, Connection *> rings_;   // by local port
+    std::unordered_map<std::uint32_t, Connection *> ring_of_; // the same by domid
+    std::optional<PendingRing> pending_ring_;                 // prepared for an INTRODUCE
+    std::deque<std::pair<std::uint64_t, std::int64_t>>
+        doubted_; // connections whose indexes are wrong, since when
     RingHost::Pending rung_;
     std::vector<std::pair<std::uint64_t, RingError>> offenders_; // that the state has not been told of
     bool survey_due_ = false;
-    std::int64_t scan_again_ms_ = 0;
+    std::int64_t scan_again_ms_ = 0; // for events that are too old; 0: everybody's ring as well
+    std::int64_t rings_due_ms_ = 0;  // everybody's ring, if anybody's unasked
     std::int64_t bind_until_ms_ = 0; // while rings are resumed
     std::int64_t retried_ms_ = 0;
+    struct ToStore {
+        std::uint64_t conn;
+        std::int64_t due_ms;
+    };
+    std::deque<ToStore> to_store_; // connections that the service manager has no copy of; some may have ended
+    bool store_failed_ = false;    // and that was said
     bool accepting_ = true;
     std::int64_t accept_again_ms_ = 0;
     bool stop_ = false, keeper_gone_ = false;

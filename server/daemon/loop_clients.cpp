@@ -95,6 +95,7 @@ void Loop::admit(std::unique_ptr<Connection> c)
                                            std::generic_category().message(errno)));
         close(client);
     }
+    store_later(client);
 }
 
 void Loop::close(Connection &c)
@@ -127,7 +128,7 @@ void Loop::reap()
             return;
         XSGIT_CRASH_POINT("close.told");
         closing_.pop_back();
-        ::close(c.fd);
+        end(c.fd);
         XSGIT_CRASH_POINT("close.closed");
         remove(c);
         XSGIT_CRASH_POINT("close.removed");
@@ -238,7 +239,7 @@ bool Loop::resume_slot(std::uint32_t index, const std::vector<State::Connection>
         if (alive && !state && entry.state == SlotState::Used && memory.conn >= p_.fold.next_connection())
             return false;
         if (alive)
-            ::close(entry.fd);
+            end(entry.fd);
         p_.slots.release(index);
         return true;
     }
@@ -254,6 +255,8 @@ bool Loop::resume_slot(std::uint32_t index, const std::vector<State::Connection>
     ev.data.u64 = c->id;
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, c->fd, &ev) != 0)
         throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+    if (!memory.stored)
+        store_later(*c);
     clients_.emplace(c->id, std::move(c));
     return true;
 }

@@ -4,6 +4,7 @@
 #include "server/daemon/loop.hpp"
 
 #include "server/daemon/clock.hpp"
+#include "server/engine/wire.hpp"
 #include "xsgit/base/limits.hpp"
 
 #include <algorithm>
@@ -49,7 +50,22 @@ void Loop::charge(const Connection &c, std::uint64_t commits_before)
         p_.fold.open_transactions() == 0)
         return;
     limiter_.charge(c.domid, rings_.size(), now_ms());
+    penalty_.wrote(c.domid, now_ms());
     p_.trace.credit(c.domid, limiter_.credit(c.domid), limiter_.reserve());
+}
+
+/// Whether a transaction of the control domain's came to a good end.
+void Loop::note_success(const Connection &c, const Event &e)
+{
+    if (c.fd == kNoFd && c.domid != 0)
+        return;
+    if (static_cast<MsgType>(read_header(e.wire.data()).type) != MsgType::TransactionEnd ||
+        e.wire.substr(kHeaderSize, 1) != "T")
+        return;
+    for (const Output &o : out_.items())
+        if (o.conn == c.id && !o.event &&
+            static_cast<MsgType>(read_header(out_.bytes(o).data()).type) == MsgType::TransactionEnd)
+            penalty_.succeeded();
 }
 
 /// They are limited again if it is too early still.

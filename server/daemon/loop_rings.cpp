@@ -12,13 +12,12 @@
 #include <map>
 #include <stdexcept>
 #include <unistd.h>
+#include <unordered_set>
 
 namespace xsgit::server {
 
 namespace {
 
-/// Guests that do not ring after all that they write are found this late.
-constexpr std::int64_t kLazyScanMs = 2000;
 constexpr useconds_t kRetryUs = 1000;
 constexpr std::int64_t kBindPatienceMs = 2000;
 
@@ -32,6 +31,17 @@ void publish(T &where, T value) noexcept
 }
 
 bool may_be_same(std::uint64_t a, std::uint64_t b) noexcept { return a == 0 || b == 0 || a == b; }
+
+/// Whether the event channel of an earlier process is connected to the very port of the domain that it was connected to.
+/// The hypervisor closes the ports of a domain that ends, so it is that domain, whatever id the toolstack has given it.
+/// (Another one of its number would have to connect itself to our port from the same port of its own, before there was a
+/// store that it could be introduced to.)
+bool holds(RingHost &host, const SlotMemory &slot, const State::Connection &c)
+{
+    const RingRecord &r = slot.ring;
+    return host.inherited() && slot.conn == c.id && r.local != 0 && host.peer(r.local, c.domid) == r.remote &&
+           host.ours(r.local);
+}
 
 RingTransport &transport_of(Connection &c) { return static_cast<RingTransport &>(*c.transport); }
 
@@ -57,7 +67,8 @@ std::uint32_t bind_patiently(RingHost &host, std::uint32_t domid, std::uint32_t 
 Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t port, std::uint64_t conn)
 {
     RingHost &host = *p_.hypervisor.rings();
-    if (rings_.size() >= kRingConnections)
+    const auto known = ring_of_.find(domid);
+    if (known == ring_of_.end() && rings_.size() >= p_.ring_limit)
         return fail(Error::Enospc);
     const auto page = host.map(domid);
     if (!page)
@@ -66,10 +77,9 @@ Result<Loop::PendingRing> Loop::prepare_ring(std::uint32_t domid, std::uint32_t 
     std::uint32_t local = 0;
     bool fresh = false;
     // A domain that is introduced again has often kept its port: then it is ours already, and cannot be bound again.
-    for (const auto &[ours, c] : rings_)
-        if (c->domid == domid && transport_of(*c).record().remote == remote &&
-            host.bound(ours, domid, remote))
-            local = ours;
+    if (known != ring_of_.end())
+        if (const RingRecord &r = transport_of(*known->second).record(); host.peer(r.local, domid) == remote)
+            local = r.local;
     if (local == 0) {
         const auto bound = host.bind(domid, remote);
         if (!bound) {
@@ -129,6 +139,7 @@ Connection &Loop::take_ring(const PendingRing &r)
     transport_of(*c).open();
     p_.names.add(c->id, r.slot);
     rings_[r.local] = c.get();
+    ring_of_[r.domid] = c.get();
     p_.trace.connected(c->id);
     return *clients_.insert_or_assign(c->id, std::move(c)).first->second;
 }
@@ -166,6 +177,8 @@ void Loop::detach(Connection &c)
     const std::uint32_t domid = c.domid;
     if (const auto it = rings_.find(local); it != rings_.end() && it->second == &c)
         rings_.erase(it);
+    if (const auto it = ring_of_.find(domid); it != ring_of_.end() && it->second == &c)
+        ring_of_.erase(it);
     XSGIT_CRASH_POINT("detach.begun");
     remove(c);
     XSGIT_CRASH_POINT("detach.removed");
@@ -204,8 +217,9 @@ void Loop::resume_rings(const std::vector<std::uint32_t> &slots, const std::vect
                 std::lower_bound(present->begin(), present->end(), c.domid,
                                  [](const PresentDomain &p, std::uint32_t n) { return p.domid < n; });
             // Gone, or another one by now: the first survey tells the state.
-            const bool there = d != present->end() && d->domid == c.domid && !d->dying &&
-                               may_be_same(d->unique_id, c.unique_id);
+            const bool present_now = d != present->end() && d->domid == c.domid && !d->dying;
+            const bool there = present_now && (may_be_same(d->unique_id, c.unique_id) ||
+                                               (slot && holds(*host, p_.slots.memory(*slot), c)));
             const bool certain = there && (c.domid == 0 || (d->unique_id != 0 && c.unique_id != 0));
             if (slot && (!there || !resume_ring(slot, c, certain)))
                 p_.slots.release(*slot);
@@ -221,12 +235,20 @@ void Loop::resume_rings(const std::vector<std::uint32_t> &slots, const std::vect
     for (const auto &[local, c] : rings_)
         keep.push_back(local);
     host->unbind_others(keep);
-    // What has rung is looked at anyway. Taken first, so that no event is there twice.
-    do
+    // What has rung is looked at anyway. Taken first, so that no event is there twice. A port that is taken can ring again:
+    // as many events as there are ports are those from before, and those of a guest that rings without end can wait.
+    std::unordered_set<std::uint32_t> taken;
+    for (std::size_t n = 0; n <= rings_.size(); n += rung_.ports.size()) {
         host->pending(rung_);
-    while (!rung_.ports.empty());
+        taken.insert(rung_.ports.begin(), rung_.ports.end());
+        if (rung_.lost)
+            taken.clear();
+        if (rung_.ports.empty())
+            break;
+    }
     for (const auto &[local, c] : rings_)
-        host->unmask(local);
+        if (!taken.contains(local))
+            host->unmask(local);
 }
 
 /// Goes on with the ring of a domain that is there still. `certain`: it is the same domain for sure. False: it cannot
@@ -244,8 +266,11 @@ bool Loop::resume_ring(std::optional<std::uint32_t> slot, const State::Connectio
     if (slot) {
         const RingRecord &r = p_.slots.memory(*slot).ring;
         remote = r.remote;
-        if (r.local != 0 && host.bound(r.local, domid, remote) && host.ours(r.local))
+        if (const auto peer = r.local != 0 ? host.peer(r.local, domid) : std::nullopt;
+            peer && (certain || *peer == remote) && host.ours(r.local)) {
             local = r.local;
+            remote = *peer;
+        }
     }
     if (remote == 0) {
         const std::uint32_t named = load_word((*page)->evtchn_port);
@@ -298,16 +323,18 @@ void Loop::introduce_present()
     const bool first_time =
         std::none_of(known.begin(), known.end(), [](const auto &c) { return c.ring && c.domid == 0; });
     if (first_time) {
-        connect_ring(0, host.control_port(), true);
+        // The control domain's last: if a start dies before that, the next one is the first one still.
         for (const PresentDomain &d : host.domains().value_or(std::vector<PresentDomain>()))
             if (d.domid != 0 && !d.dying && std::none_of(known.begin(), known.end(), [&](const auto &c) {
                     return c.ring && c.domid == d.domid;
                 }))
                 connect_ring(d.domid, 0, false);
+        connect_ring(0, host.control_port(), true);
     }
     for (const auto &[local, c] : rings_)
         transport_of(*c).ring();
-    scan_again_ms_ = now_ms() + kLazyScanMs;
+    rings_due_ms_ = now_ms() + p_.ring_scan_ms;
+    scan_later();
 }
 
 /// `port` 0: the one that the page names. False: there is none, or it cannot be had.
@@ -379,6 +406,37 @@ void Loop::wake(Connection &c)
     look(c);
 }
 
+/// The indexes of a ring contradict each other. A kernel that begins anew sets them one by one, and we may have looked in
+/// between: they are looked at once more.
+void Loop::doubt(Connection &c)
+{
+    if (c.fd != kNoFd)
+        return misbehaved(c, RingError::Index);
+    if (c.doubted || c.ignored)
+        return;
+    c.doubted = true;
+    doubted_.emplace_back(c.id, now_ms());
+}
+
+void Loop::look_again()
+{
+    const std::int64_t now = now_ms();
+    while (!doubted_.empty() && doubted_.front().second + kDoubtMs <= now) {
+        const auto it = clients_.find(doubted_.front().first);
+        doubted_.pop_front();
+        if (it == clients_.end())
+            continue;
+        Connection &c = *it->second;
+        c.doubted = false;
+        wake(c);
+        if (!c.doubted)
+            continue;
+        doubted_.pop_back(); // wake() has put it there
+        c.doubted = false;
+        misbehaved(c, RingError::Index);
+    }
+}
+
 /// False: try again.
 bool Loop::survey()
 {
@@ -401,15 +459,26 @@ bool Loop::survey()
     return true;
 }
 
+void Loop::scan_later()
+{
+    scan_again_ms_ = now_ms() + kRingScanMs;
+    if (p_.ring_scan_ms != 0)
+        scan_again_ms_ = std::min(scan_again_ms_, rings_due_ms_);
+}
+
 void Loop::scan()
 {
     const std::int64_t now = now_ms();
-    scan_again_ms_ = now + kLazyScanMs;
+    const bool everybody = scan_again_ms_ == 0 || (p_.ring_scan_ms != 0 && now >= rings_due_ms_);
+    if (everybody)
+        rings_due_ms_ = now + p_.ring_scan_ms;
+    scan_later();
     std::vector<Connection *> all;
     for (const auto &[local, c] : rings_)
         all.push_back(c);
     for (Connection *c : all) {
-        wake(*c);
+        if (everybody)
+            wake(*c);
         if (p_.event_timeout_ms == 0 || c->domid == 0 || c->outbox.empty())
             continue;
         if (const std::size_t n = c->outbox.expire(now - p_.event_timeout_ms); n != 0) {

@@ -6,6 +6,7 @@
 #include "xsgit/base/crash_point.hpp"
 #include "xsgit/base/limits.hpp"
 
+#include <algorithm>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -52,7 +53,7 @@ void Loop::readable(Connection &c)
     case Slot::Receive::End:
         return close(c);
     case Slot::Receive::Broken:
-        return misbehaved(c, RingError::Index);
+        return doubt(c);
     }
 }
 
@@ -66,7 +67,7 @@ void Loop::look(Connection &c)
                                                    c.id, c.domid, kPayloadMax));
             return misbehaved(c, RingError::Protocol);
         }
-        if (frame == Slot::Frame::Complete || (pieces == kPieces && c.transport->more())) {
+        if (frame == Slot::Frame::Complete || (pieces >= kPieces && c.transport->more())) {
             c.ready = true;
             ready_.push_back(&c);
             return;
@@ -75,7 +76,7 @@ void Loop::look(Connection &c)
             return c.transport->nudge();
         const Slot::Receive received = c.slot.receive();
         if (received == Slot::Receive::Broken)
-            return misbehaved(c, RingError::Index);
+            return doubt(c);
         if (received == Slot::Receive::End)
             return close(c);
     }
@@ -93,6 +94,7 @@ void Loop::serve()
             flush(c);
         if (overdue(c)) {
             c.stalled = true;
+            tell_stall(c);
             watch(c);
         } else if (over_limit(c)) {
             c.held = true;
@@ -129,6 +131,8 @@ bool Loop::execute(Connection &c)
     const bool done = execute(e);
     cause_ = 0;
     charge(c, commits);
+    if (done && e.kind == EventKind::Request)
+        note_success(c, e);
     give_back_pending(); // what INTRODUCE had prepared, if the state did not want it
     if (!done) {
         c.slot.set_executing(before);
@@ -166,18 +170,26 @@ std::optional<std::string> Loop::find_facts(const Event &e, Connection &c)
     const Needs needs = p_.fold.needs(e);
     if (needs.control)
         return p_.control.serve(e.wire.substr(kHeaderSize), c.control_wait);
-    bool exists = true;
+    bool exists = true, outdated = false;
     for (const std::uint32_t domid : needs.domids) {
         const DomainFact f = p_.hypervisor.domain(domid);
+        const std::uint64_t known = p_.fold.unique_id(domid);
+        outdated |= known != 0 && (!f.exists || (f.unique_id != 0 && f.unique_id != known));
         add_fact(facts, f);
         exists = f.exists;
     }
+    // A toolstack may speak of the next domain of a number before we have heard of the last one's end.
+    if (outdated && (c.fd != kNoFd || c.domid == 0) && p_.hypervisor.rings() && !survey())
+        return std::nullopt;
     if (needs.attach && exists)
         attach(*needs.attach, facts);
     if (needs.outstanding) {
-        std::uint64_t n = 0;
-        for (const auto &[port, ring] : rings_)
-            n += ring->domid == *needs.outstanding ? outstanding(*ring) : 0;
+        std::size_t n = 0;
+        if (const auto ring = ring_of_.find(*needs.outstanding); ring != ring_of_.end())
+            n = outstanding(*ring->second);
+        else if (*needs.outstanding == kDomidAny)
+            for (const auto &[domid, other] : ring_of_)
+                n = std::max(n, domid == 0 ? 0 : outstanding(*other));
         add_outstanding(facts, n);
     }
     return facts;
@@ -186,6 +198,12 @@ std::optional<std::string> Loop::find_facts(const Event &e, Connection &c)
 void Loop::tell_refusals()
 {
     for (const Refusal &r : out_.refusals()) {
+        if (r.kind == Refusal::Kind::Fixed) {
+            p_.log.warning(fmt::format("limit on {}", r.limit),
+                           fmt::format("connection {} (domain {}) wants more than {} {}; refused", r.conn,
+                                       r.domid, r.value, r.limit));
+            continue;
+        }
         const std::string use = r.kind == Refusal::Kind::Refused ? "has reached"
                                 : r.kind == Refusal::Kind::Above
                                     ? fmt::format("has {} bytes, beyond", r.used)
@@ -194,6 +212,20 @@ void Loop::tell_refusals()
                        fmt::format("domain {} {} its quota {} = {}; xenstore-control quota {} shows its use",
                                    r.domid, use, r.limit, r.value, r.domid));
     }
+}
+
+/// A guest is not read any more, for others wait for it or it for itself.
+void Loop::tell_stall(const Connection &c)
+{
+    const std::uint32_t limit = p_.fold.outstanding_limit(c.domid);
+    if (c.fd != kNoFd || c.domid == 0 || limit == 0 || outstanding(c) < limit)
+        return;
+    p_.log.warning(
+        fmt::format("quota outstanding of domain {}", c.domid),
+        fmt::format(
+            "domain {} has reached its quota outstanding = {}; it waits until answers, or events that it "
+            "caused, are taken",
+            c.domid, limit));
 }
 
 void Loop::keep_poison(const Event &e)
@@ -264,7 +296,7 @@ void Loop::flush(Connection &c)
     if (result == Slot::Send::Gone)
         return make_deaf(c);
     if (result == Slot::Send::Broken)
-        return misbehaved(c, RingError::Index);
+        return doubt(c);
     c.transport->nudge();
     c.full = result == Slot::Send::Full;
     count_caused(c);

@@ -31,6 +31,7 @@ int run(const Options &options, const std::vector<std::string> &args)
         stop_running(options);
         return 0;
     }
+    const std::vector<StoredFd> stored = take_stored_fds(); // before a fork: they are for this process
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is like a full file system
     umask(077);
@@ -45,7 +46,7 @@ int run(const Options &options, const std::vector<std::string> &args)
     // Not owned: the server closes it, as its descriptors are ours; and if we fail, the launcher shall wait until
     // main() has said why.
     const int launcher = options.foreground ? -1 : daemonize().release();
-    const Claim claim = claim_repository(options, log);
+    const Claim claim = claim_repository(options, stored, log);
     if (claim.taken_over)
         log.notice("take-over", "taking over from the running daemon");
     return Keeper(options, args, claim.own, launcher, log).run();

@@ -21,6 +21,7 @@ namespace {
 constexpr std::string_view kResume = "--keeper-resume=";
 
 constexpr std::array<std::string_view, 1> kSoftQuotas = {"memory"};
+constexpr std::array<std::string_view, 2> kTimeouts = {"watch-event", "ring-scan"};
 /// xs_wire.h: XENSTORE_REL_PATH_MAX, which no quota can raise.
 constexpr std::uint64_t kPathMax = 2048;
 
@@ -116,7 +117,8 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     app.add_option("--trace-control", o.trace_control, "what is traced: obj, io, wrl")
         ->type_name("+CLASS|-CLASS")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->expected(1);
+        ->expected(1)
+        ->allow_extra_args(false);
     struct Short {
         const char *option, *name;
     };
@@ -128,16 +130,21 @@ void declare(CLI::App &app, Options &o, Raw &raw)
     app.add_option("-Q,--quota", raw.quotas, "a limit of each domain: " + quota_list() + ". 0: none")
         ->type_name("NAME=N")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->expected(1);
+        ->expected(1)
+        ->allow_extra_args(false);
     app.add_option("-q,--quota-soft", raw.soft_quotas, "a limit that is only warned of: memory")
         ->type_name("NAME=N")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->expected(1);
-    app.add_option("-w,--timeout", raw.timeouts,
-                   "a guest's events are dropped that it has not taken for so long (20); 0: never")
-        ->type_name("watch-event=SECONDS")
+        ->expected(1)
+        ->allow_extra_args(false);
+    app.add_option(
+           "-w,--timeout", raw.timeouts,
+           "watch-event: a guest's events are dropped that it has not taken for so long (20). ring-scan: "
+           "so often guests are looked at that do not ring (2). 0: never")
+        ->type_name("NAME=SECONDS")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->expected(1);
+        ->expected(1)
+        ->allow_extra_args(false);
     app.add_option("--event", raw.event, "accepted, without effect yet")->type_name("PORT");
     app.add_option("--master-domid", raw.master, "accepted, without effect yet")->type_name("DOMID");
     app.add_option("--priv-domid", raw.priv, "accepted, without effect yet")->type_name("DOMID");
@@ -176,8 +183,8 @@ void interpret(const Raw &raw, Options &o, std::vector<std::string> &notes)
         if (const auto q = filled_assignment("-q", text, kSoftQuotas, notes))
             o.soft_quotas.insert_or_assign(q->first, q->second);
     for (const std::string &text : raw.timeouts)
-        if (const auto t = filled_assignment("-w", text, std::array{std::string_view("watch-event")}, notes))
-            o.watch_event_timeout = t->second;
+        if (const auto t = filled_assignment("-w", text, kTimeouts, notes))
+            (t->first == "ring-scan" ? o.ring_scan : o.watch_event_timeout) = t->second;
     for (const auto &all : {o.quotas, o.soft_quotas})
         for (const auto &[name, n] : all)
             if (n >= 0xffffffff)

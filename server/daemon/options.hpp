@@ -29,6 +29,7 @@ struct Options {
     std::map<std::string, std::uint64_t> quotas;      // by the name of `-Q`; short options too
     std::map<std::string, std::uint64_t> soft_quotas; // -q
     std::optional<std::uint64_t> watch_event_timeout; // seconds; -w
+    std::optional<std::uint64_t> ring_scan;           // seconds; -w, of ours
     std::optional<std::uint32_t> event, master_domid, priv_domid;
     bool live_update = false;
 

@@ -38,11 +38,12 @@ Outbox::Added Outbox::add(OutputName name, bool event, std::string_view message,
         const bool special = message.size() > kHeaderSize && message[kHeaderSize] == '@';
         if (!special && !empty() && waiting(message))
             return Added::Merged;
-        // Who waits for the end of a domain counts on being told; there are only as many kinds as it has watches.
+        // Who waits for the end of a domain counts on being told. Of watches with a depth there is one kind for each
+        // domain, so there is an end to it all the same.
         if (bytes() + message.size() > kOutputDropEvents) {
             if (special && waiting(message))
                 return Added::Merged;
-            if (!special && too_much(message.size(), by))
+            if (special ? bytes() + message.size() > kOutputMost : too_much(message.size(), by))
                 return Added::Dropped;
         }
         if (shared_)

@@ -38,11 +38,12 @@ public:
     virtual Result<std::uint32_t> bind(std::uint32_t domid, std::uint32_t remote) = 0;
     /// Whether `local`, of an earlier process, is still ours. Rings the other side.
     virtual bool ours(std::uint32_t local) noexcept = 0;
-    /// Whether `local` is connected to that port now.
-    virtual bool bound(std::uint32_t local, std::uint32_t domid, std::uint32_t remote) = 0;
+    /// The domain's port that `local` is connected to now, which the domain may change: Windows' drivers reset all their
+    /// ports and connect themselves to ours again. Nullopt: none of that domain's.
+    virtual std::optional<std::uint32_t> peer(std::uint32_t local, std::uint32_t domid) = 0;
     /// Whether the ports of the earlier process were inherited; else it may just be ending, its ports still bound.
     virtual bool inherited() const noexcept = 0;
-    /// A port of an earlier process that is connected there. Looks at all ports: slow.
+    /// A port of an earlier process that is connected there. The first call looks at all ports: slow.
     virtual std::optional<std::uint32_t> find_bound(std::uint32_t domid, std::uint32_t remote) = 0;
     virtual void unbind(std::uint32_t local) noexcept = 0;
     /// Gives back ports of an earlier process that are not in `keep`. Slow.

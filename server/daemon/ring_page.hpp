@@ -5,6 +5,7 @@
 // Each direction is a ring of 1,024 bytes with free-running indexes, masked on use; valid if producer - consumer <= 1024.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -31,14 +32,15 @@ inline constexpr std::uint32_t kRingConnected = 0, kRingReconnect = 1;
 /// RingPage::error, and the facts of an Ignore event.
 enum class RingError : std::uint32_t { None = 0, Communication = 1, Index = 2, Protocol = 3 };
 
-/// One read, one write: what the compiler would otherwise be free to repeat or to tear.
+/// One read, one write: the compiler neither repeats nor tears them. A load comes before what is read behind it, a store
+/// after what was written before it; nothing more (no fence between a store and a later load).
 inline std::uint32_t load_word(const std::uint32_t &word) noexcept
 {
-    return *const_cast<const volatile std::uint32_t *>(&word);
+    return std::atomic_ref<std::uint32_t>(const_cast<std::uint32_t &>(word)).load(std::memory_order_acquire);
 }
 inline void store_word(std::uint32_t &word, std::uint32_t value) noexcept
 {
-    *const_cast<volatile std::uint32_t *>(&word) = value;
+    std::atomic_ref<std::uint32_t>(word).store(value, std::memory_order_release);
 }
 
 } // namespace xsgit::server

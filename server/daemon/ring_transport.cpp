@@ -45,6 +45,13 @@ void abandon(RingIntent &intent) noexcept
     compiler_fence();
 }
 
+/// False: the guest has reset its ring meanwhile. A full barrier, in one instruction: there is no moment for a reset between
+/// the look and the store.
+bool move(std::uint32_t &index, std::uint32_t from, std::uint32_t to) noexcept
+{
+    return std::atomic_ref<std::uint32_t>(index).compare_exchange_strong(from, to, std::memory_order_seq_cst);
+}
+
 bool settle(RingIntent &intent, std::uint32_t index, mmsghdr &m) noexcept
 {
     if (load_word(intent.valid) == 0)
@@ -94,7 +101,6 @@ void RingTransport::open() noexcept
 int RingTransport::receive(mmsghdr &m) noexcept
 {
     const std::uint32_t from = load_word(page_.req_cons), produced = load_word(page_.req_prod);
-    std::atomic_thread_fence(std::memory_order_acquire); // the index before the bytes
     const std::uint32_t there = produced - from;
     if (there > kRingSize)
         return EPROTO;
@@ -106,15 +112,17 @@ int RingTransport::receive(mmsghdr &m) noexcept
     char *bytes = static_cast<char *>(to.iov_base);
     std::memcpy(bytes, page_.req + at, first);
     std::memcpy(bytes + first, page_.req, n - first);
+    // Firmware fills its page with ones before it sets the indexes back: these would be read as a message.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (load_word(page_.req_prod) - from < n)
+        return EAGAIN;
     XSGIT_CRASH_POINT("ring.in.copied");
     announce(record_.in, from, from + n);
     XSGIT_CRASH_POINT("ring.in.announced");
-    std::atomic_thread_fence(std::memory_order_seq_cst); // read completely, before the guest may overwrite
-    if (load_word(page_.req_cons) != from) {             // the guest has reset its ring meanwhile
+    if (!move(page_.req_cons, from, from + n)) { // read completely, before the guest may overwrite
         abandon(record_.in);
         return EAGAIN;
     }
-    store_word(page_.req_cons, from + n);
     XSGIT_CRASH_POINT("ring.in.moved");
     conclude(record_.in, m);
     untold_ = true;
@@ -140,12 +148,10 @@ int RingTransport::send(mmsghdr &m) noexcept
     XSGIT_CRASH_POINT("ring.out.copied");
     announce(record_.out, from, from + n);
     XSGIT_CRASH_POINT("ring.out.announced");
-    if (load_word(page_.rsp_prod) != from) { // the guest has reset its ring meanwhile
+    if (!move(page_.rsp_prod, from, from + n)) { // the bytes before the index
         abandon(record_.out);
         return EAGAIN;
     }
-    std::atomic_thread_fence(std::memory_order_release); // the bytes before the index
-    store_word(page_.rsp_prod, from + n);
     XSGIT_CRASH_POINT("ring.out.moved");
     conclude(record_.out, m);
     XSGIT_CRASH_POINT("ring.out.done");

@@ -3,6 +3,7 @@
 
 #include "server/daemon/daemonize.hpp"
 #include "server/daemon/default_paths.hpp"
+#include "server/daemon/fd_store.hpp"
 #include "server/daemon/loop.hpp"
 #include "server/daemon/notify.hpp"
 #include "server/daemon/store_fold.hpp"
@@ -89,7 +90,7 @@ std::vector<int> strangers_of(const Birth &b)
     make_directory(b.options.state_dir(), 0700, true);
     SlotFile::create(slots);
     for (const int fd : b.orphans) // they have watches, and replies to come, that are gone
-        ::close(fd);
+        end_connection(fd);
     return {};
 }
 
@@ -131,6 +132,30 @@ void announce(const Birth &b)
     }
 }
 
+/// So that a start after the loss of both processes has them.
+void store_common_fds(const Birth &b)
+{
+    if (!FdStore::offered())
+        return;
+    const auto store = [&](std::string_view name, int fd) {
+        // Briefly, as clients wait: only a service manager that hangs has no room for so long.
+        static constexpr int kTries = 20;
+        int error = EAGAIN;
+        for (int i = 0; i < kTries && (error = FdStore::add(name, fd, false)) == EAGAIN; ++i)
+            usleep(1000);
+        if (error != 0)
+            b.log->warning("store-fd",
+                           fmt::format("the service manager does not take the descriptor \"{}\": {}", name,
+                                       std::generic_category().message(error)));
+        return error == 0;
+    };
+    if (b.own.listen_moved)
+        FdStore::remove(kStoredListen);
+    b.shared->listen_stored = store(kStoredListen, b.own.listen);
+    if (const int events = b.shared->events; events >= 0)
+        store(kStoredEvents, events);
+}
+
 /// The threads and everything opened CLOEXEC end here; sockets and lock go on.
 void become_keeper(const Birth &b)
 {
@@ -154,8 +179,11 @@ std::unique_ptr<Hypervisor> reach_hypervisor(const Birth &b)
     const int inherited = b.shared->events;
     if (b.options.standalone) {
         // Of a daemon that had rings, in whose place this one is: guests hear no more of us.
-        if (inherited >= 0)
+        if (inherited >= 0) {
             ::close(inherited);
+            if (FdStore::offered())
+                FdStore::remove(kStoredEvents);
+        }
         b.shared->events = -1;
         return std::make_unique<Standalone>();
     }
@@ -192,15 +220,21 @@ int serve(const Birth &b)
     ControlService control(fold, trace, *b.log);
     // Of the command line once: what was changed since is state, and outlives a killed server.
     const std::string settings = b.shared->ready == 0 ? settings_facts(b.options) : std::string();
-    const std::uint64_t event_timeout_s = b.options.watch_event_timeout.value_or(kEventTimeoutS);
+    const auto ms = [](std::uint64_t seconds) {
+        return static_cast<std::int64_t>(std::min<std::uint64_t>(seconds, 1u << 30)) * 1000;
+    };
     Loop loop({fold, *slots, names, *hypervisor, control, trace, *b.log, b.own.listen, signal_fd.get(),
                keeper_fd.get(), b.options.state_dir(), settings, b.blame,
-               static_cast<std::int64_t>(std::min<std::uint64_t>(event_timeout_s, 1u << 30)) * 1000});
+               ms(b.options.watch_event_timeout.value_or(kEventTimeoutS)),
+               b.options.ring_scan ? ms(*b.options.ring_scan) : Loop::kRingScanMs, kRingConnections,
+               FdStore::offered()});
     loop.resume(strangers);
     XSGIT_CRASH_POINT("recover.done");
     announce(b);
+    store_common_fds(b);
     if (loop.run() == Loop::End::KeeperGone)
         become_keeper(b);
+    loop.store_now();
     if (!store->sync(kStopPatienceMs))
         b.log->error("stop",
                      "history is not complete: the rest is in the journal, and the next start continues it");

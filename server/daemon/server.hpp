@@ -21,8 +21,9 @@ inline constexpr int kExitSuperseded = 2; // another daemon writes the journal
 
 /// In memory that keeper and server share.
 struct Shared {
-    std::atomic<std::uint32_t> ready{0}; // a server has been ready since the keeper started
-    std::atomic<int> events{-1};         // Inheritance::events, which only the server can open
+    std::atomic<std::uint32_t> ready{0};    // a server has been ready since the keeper started
+    std::atomic<int> events{-1};            // Inheritance::events, which only the server can open
+    std::atomic<bool> listen_stored{false}; // the service manager has the listening socket, too
 };
 
 struct Birth {

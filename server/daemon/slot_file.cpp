@@ -176,6 +176,8 @@ std::optional<std::uint32_t> SlotFile::take(int fd, std::uint64_t cookie, std::u
     return index;
 }
 
+void SlotFile::set_fd(std::uint32_t index, int fd) noexcept { directory(index).fd = fd; }
+
 void SlotFile::begin_close(std::uint32_t index) noexcept { set_state(directory(index), SlotState::Closing); }
 
 void SlotFile::release(std::uint32_t index) noexcept

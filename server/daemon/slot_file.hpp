@@ -35,6 +35,9 @@ public:
     /// The slot is free; its memory may go. The descriptor must have been closed.
     void release(std::uint32_t index) noexcept;
 
+    /// The same socket has another number. Only before the slot is used.
+    void set_fd(std::uint32_t index, int fd) noexcept;
+
     const SlotEntry &entry(std::uint32_t index) const noexcept;
     SlotMemory &memory(std::uint32_t index) noexcept;
     /// Slots in use, in order.

@@ -103,8 +103,8 @@ struct SlotMemory {
     std::uint32_t domid;
     std::uint32_t input_active;
     std::uint32_t output_active;
-    std::uint32_t unused;
-    char facts[160]; // of the Connect event, NUL-terminated
+    std::uint32_t stored; // not 0: the service manager has a copy of the socket
+    char facts[160];      // of the Connect event, NUL-terminated
     InputRecord in[2];
     OutputRecord out[2];
     RingRecord ring; // if it is one's

@@ -13,6 +13,7 @@ public:
     explicit StoreFold(Store &store) noexcept : store_(store) {}
     std::vector<State::Connection> connections() const override { return store_.state().connections(); }
     std::vector<State::KnownDomain> domains() const override { return store_.state().domains(); }
+    std::uint64_t unique_id(std::uint32_t domid) const override { return store_.state().unique_id(domid); }
     std::uint32_t outstanding_limit(std::uint32_t domid) const override
     {
         return store_.state().outstanding_limit(domid);

@@ -63,6 +63,8 @@ struct Inheritance {
     /// Connections to keepers that wait for confirm_take_over(), and go on when the last copy is closed. Empty once
     /// a server of ours was ready.
     std::vector<int> predecessors;
+    bool listen_stored = false; // `listen` came from the service manager, which has it still
+    bool listen_moved = false;  // it is another one than the service manager may have
 };
 
 struct ControlClient {

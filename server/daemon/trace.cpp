@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <ctime>
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>

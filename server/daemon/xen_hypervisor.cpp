@@ -248,26 +248,34 @@ Result<std::uint32_t> XenHypervisor::bind(std::uint32_t domid, std::uint32_t rem
 /// Notifying is refused for ports of other processes; unmasking is not.
 bool XenHypervisor::ours(std::uint32_t local) noexcept { return xenevtchn_notify(h_->events, local) == 0; }
 
-bool XenHypervisor::bound(std::uint32_t local, std::uint32_t domid, std::uint32_t remote)
+std::optional<std::uint32_t> XenHypervisor::peer(std::uint32_t local, std::uint32_t domid)
 {
     xc_evtchn_status_t s{};
     s.dom = DOMID_SELF;
     s.port = local;
-    return xc_evtchn_status(h_->control, &s) == 0 && s.status == EVTCHNSTAT_interdomain &&
-           s.u.interdomain.dom == domid && s.u.interdomain.port == remote;
+    if (xc_evtchn_status(h_->control, &s) != 0 || s.status != EVTCHNSTAT_interdomain ||
+        s.u.interdomain.dom != domid)
+        return std::nullopt;
+    return s.u.interdomain.port;
 }
 
 std::optional<std::uint32_t> XenHypervisor::find_bound(std::uint32_t domid, std::uint32_t remote)
 {
-    std::optional<std::uint32_t> found;
-    if (inherited_)
+    if (!inherited_)
+        return std::nullopt;
+    if (!inherited_ports_) { // once for all rings: a host has tens of thousands of ports
+        inherited_ports_.emplace();
         h_->each_port([&](std::uint32_t port, const xc_evtchn_status_t &s) {
-            if (s.status == EVTCHNSTAT_interdomain && s.u.interdomain.dom == domid &&
-                s.u.interdomain.port == remote && ours(port))
-                found = port;
-            return !found;
+            if (s.status == EVTCHNSTAT_interdomain)
+                inherited_ports_->emplace(std::pair(s.u.interdomain.dom, s.u.interdomain.port), port);
+            return true;
         });
-    return found;
+    }
+    const auto [first, last] = inherited_ports_->equal_range({domid, remote});
+    for (auto it = first; it != last; ++it)
+        if (peer(it->second, domid) == remote && ours(it->second))
+            return it->second;
+    return std::nullopt;
 }
 
 void XenHypervisor::unbind(std::uint32_t local) noexcept { (void)xenevtchn_unbind(h_->events, local); }
@@ -276,10 +284,11 @@ void XenHypervisor::unbind_others(const std::vector<std::uint32_t> &keep)
 {
     if (!inherited_)
         return;
-    std::vector<std::uint32_t> others;
+    std::vector<std::uint32_t> kept = keep, others;
+    std::sort(kept.begin(), kept.end());
     h_->each_port([&](std::uint32_t port, const xc_evtchn_status_t &s) {
         if ((s.status == EVTCHNSTAT_interdomain || s.status == EVTCHNSTAT_unbound) && port != virq_port_ &&
-            std::find(keep.begin(), keep.end(), port) == keep.end())
+            !std::binary_search(kept.begin(), kept.end(), port))
             others.push_back(port);
         return true;
     });

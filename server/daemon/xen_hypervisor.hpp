@@ -4,7 +4,10 @@
 
 #include "server/daemon/hypervisor.hpp"
 
+#include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 
 namespace xsgit::server {
 
@@ -29,7 +32,7 @@ private:
     void unmap(std::uint32_t domid, RingPage *page) noexcept override;
     Result<std::uint32_t> bind(std::uint32_t domid, std::uint32_t remote) override;
     bool ours(std::uint32_t local) noexcept override;
-    bool bound(std::uint32_t local, std::uint32_t domid, std::uint32_t remote) override;
+    std::optional<std::uint32_t> peer(std::uint32_t local, std::uint32_t domid) override;
     bool inherited() const noexcept override { return inherited_; }
     std::optional<std::uint32_t> find_bound(std::uint32_t domid, std::uint32_t remote) override;
     void unbind(std::uint32_t local) noexcept override;
@@ -41,6 +44,8 @@ private:
     struct Handles;
     std::unique_ptr<Handles> h_;
     bool inherited_;
+    /// By domain and its port; as it was when somebody asked first.
+    std::optional<std::multimap<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t>> inherited_ports_;
     std::uint32_t virq_port_ = 0;
 };
 

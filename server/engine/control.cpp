@@ -5,7 +5,7 @@
 
 #include "server/engine/state_impl.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <iterator>
 
 namespace xsgit::server {
@@ -97,37 +97,6 @@ const ControlCommand *control_command(std::string_view name) noexcept
     return nullptr;
 }
 
-/// What a domain has now; of single nodes and transactions there is no such number, only the most.
-static std::uint64_t used(const State::Impl &s, const Domain &d, Quota q, const Facts &facts)
-{
-    const auto c = s.clients.find(d.conn);
-    const Client *client = c == s.clients.end() ? nullptr : &c->second;
-    const Account owned = s.accounts.get(d.domid);
-    switch (q) {
-    case Quota::Nodes:
-        return static_cast<std::uint64_t>(owned.nodes);
-    case Quota::Watches:
-        return client ? client->watches.size() : 0;
-    case Quota::Outstanding:
-        return facts.outstanding;
-    case Quota::Transactions:
-        return client ? client->transactions.size() : 0;
-    case Quota::Memory:
-        return static_cast<std::uint64_t>(owned.bytes) +
-               (client ? client->watch_bytes + client->log_bytes : 0);
-    default:
-        return 0;
-    }
-}
-
-/// Answers that were not taken are no state: their number is known only when somebody asks, and so is the highest.
-static void note_outstanding(State::Impl &s, Domain &d, const Facts &facts)
-{
-    note_peak(d.peak, Quota::Outstanding, facts.outstanding);
-    if (d.domid != 0)
-        note_peak(s.peak, Quota::Outstanding, facts.outstanding);
-}
-
 /// quota [set <name> <val> | <domid> | max [-r]]
 static Result<std::string> quota(State::Impl &s, const std::vector<std::string_view> &args,
                                  const Facts &facts)
@@ -141,7 +110,8 @@ static Result<std::string> quota(State::Impl &s, const std::vector<std::string_v
         if (args.size() > 2 || (args.size() == 2 && args[1] != "-r"))
             return fail(Error::Einval);
         if (args.size() == 2)
-            s.peak = {};
+            s.forget_peaks();
+        note_peak(s.peak, Quota::Outstanding, facts.outstanding);
         text = "Max. seen accounting values:\n";
         for (const Quota q : kShown)
             put(text, "{:<17}: {:8}\n", quota_name(q), s.peak[static_cast<std::size_t>(q)]);
@@ -155,10 +125,13 @@ static Result<std::string> quota(State::Impl &s, const std::vector<std::string_v
     if (it == s.domains.end())
         return fail(Error::Enoent);
     Domain &d = it->second;
-    note_outstanding(s, d, facts);
+    // Answers that were not taken are no state: their number is known only when somebody asks, and so is the highest.
+    s.note(d, Quota::Outstanding, facts.outstanding);
+    const auto c = s.clients.find(d.conn);
+    const Client *const client = c == s.clients.end() ? nullptr : &c->second;
     text = fmt::format("Domain {}:\n", *domid);
     for (const Quota q : kShown) {
-        const std::uint64_t now = used(s, d, q, facts);
+        const std::uint64_t now = q == Quota::Outstanding ? facts.outstanding : s.used(d, client, q);
         put(text, "{:<17}: {:8} (max {:8})\n", quota_name(q), now,
             std::max(now, d.peak[static_cast<std::size_t>(q)]));
     }

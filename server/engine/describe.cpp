@@ -4,7 +4,7 @@
 
 #include "xsgit/base/escape.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <iterator>
 
 namespace xsgit::server {

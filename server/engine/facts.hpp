@@ -5,7 +5,7 @@
 //   fact := <domid> "0" | <domid> "1" <unique id, hex>     such a domain exists, or not
 //         | "attach" <local port>                          INTRODUCE: its ring is mapped, its event channel bound
 //         | "failed" <error name>                          INTRODUCE: that did not work
-//         | "outstanding" <number>                         of a domain's replies, those that it has not taken
+//         | "outstanding" <number>                         of a domain's replies, or of any one's, those not taken
 //   facts of a CONTROL request that the server serves := "+" reply | "!" error name
 #pragma once
 
@@ -25,10 +25,11 @@ struct Needs {
         std::uint32_t domid;
         std::uint32_t port; // the guest's event channel; the ring's page may name another
     };
-    std::vector<std::uint32_t> domids;        // does it exist, and which one is it
-    std::optional<Ring> attach;               // INTRODUCE: map it, bind the channel, or say why not
-    std::optional<std::uint32_t> outstanding; // how many replies this domain has not taken
-    bool control = false;                     // CONTROL with an effect outside the state
+    std::vector<std::uint32_t> domids; // does it exist, and which one is it
+    std::optional<Ring> attach;        // INTRODUCE: map it, bind the channel, or say why not
+    // How many replies this domain has not taken; kDomidAny: the most of any guest.
+    std::optional<std::uint32_t> outstanding;
+    bool control = false; // CONTROL with an effect outside the state
     bool empty() const noexcept { return domids.empty() && !attach && !outstanding && !control; }
 };
 

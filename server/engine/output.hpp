@@ -38,12 +38,14 @@ struct Refusal {
         Refused,
         Above, // of a soft limit
         Below, // of it, again
+        Fixed, // a limit that is no quota
     };
     std::uint32_t domid;
-    std::string_view limit; // its name in GET_QUOTA; static
+    std::string_view limit; // its name in GET_QUOTA, or FixedLimit's words; static
     std::uint64_t value;    // the limit's
     Kind kind = Kind::Refused;
     std::uint64_t used = 0; // Above, Below: what the domain has now
+    std::uint64_t conn = 0; // Fixed: who wanted more
 };
 
 class Outputs {

@@ -25,6 +25,12 @@ enum class Quota : std::uint8_t {
 };
 inline constexpr std::size_t kQuotas = 10;
 
+/// A limit of xsgit/base/limits.hpp, that binds privileged connections too.
+struct FixedLimit {
+    std::string_view what; // "open transactions": of what there are not more; static lifetime
+    std::uint64_t value;
+};
+
 /// Highest values seen, one for each.
 using Peaks = std::array<std::uint64_t, kQuotas>;
 inline void note_peak(Peaks &peaks, Quota q, std::uint64_t n) noexcept

@@ -99,7 +99,7 @@ State::Impl::Replayed State::Impl::replay(const Transaction &tx, const Tree &on,
              out.result.tree = after;
              if (r)
                  out.result.accounts.add(e.charges);
-             if (e.path.str() != "/" || r)
+             if (!e.refused && (e.path.str() != "/" || r))
                  note_access(out.result, e);
              return true;
          });
@@ -108,10 +108,16 @@ State::Impl::Replayed State::Impl::replay(const Transaction &tx, const Tree &on,
 
 void State::Impl::rebase_transactions(const Event &e, std::uint64_t oldest_seq)
 {
-    for (auto &[id, c] : clients)
+    for (auto &[id, c] : clients) {
+        std::size_t again = 0;
         for (auto &[txid, tx] : c.transactions) {
             if (tx.base_seq >= oldest_seq)
                 continue;
+            again += tx.log.size();
+            if (!c.privileged() && again > kRequestsOverAnEpoch) {
+                doom(c, tx);
+                continue;
+            }
             Replayed r = replay(tx, tree, c, true);
             if (r.differs) {
                 if (!r.refused) {
@@ -130,6 +136,7 @@ void State::Impl::rebase_transactions(const Event &e, std::uint64_t oldest_seq)
             tx.base = tree;
             tx.base_seq = seq;
         }
+    }
 }
 
 void State::Impl::doom(Client &c, Transaction &tx)

@@ -68,6 +68,8 @@ public:
     };
     /// All that the state has a record of, by domid; the control domain too.
     std::vector<KnownDomain> domains() const;
+    /// Xen's number of the domain that the state knows by that domid; 0: none is known. O(log domains).
+    std::uint64_t unique_id(std::uint32_t domid) const;
     /// The domain's limit of requests whose answers it has not taken; 0: none.
     std::uint32_t outstanding_limit(std::uint32_t domid) const;
     /// Incarnation to give to the next connection.

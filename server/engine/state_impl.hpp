@@ -145,6 +145,11 @@ struct State::Impl {
     void note_use(const Client &c, Outputs &out);
     void note_soft_limit(Domain &d, std::uint64_t memory, Outputs &out) const;
     void refused(const Client &c, Quota q, Outputs &out) const;
+    static void refused(const Client &c, const FixedLimit &limit, Outputs &out);
+    std::uint64_t used(const Domain &d, const Client *c, Quota q) const;
+    void note(Domain &d, Quota q, std::uint64_t n);
+    void note_given(std::uint32_t domid, const Account &more, Outputs &out);
+    void forget_peaks();
     Actor actor_of(const Client &c) const { return Actor{c.domid, c.id, c.peer}; }
 
     // watches.cpp
@@ -217,6 +222,9 @@ struct State::Impl {
     /// Dooms transactions that give `domid` permissions: it is no more, the next domain of that number is another.
     void doom_transactions_for(const Event &e, std::uint32_t domid);
 };
+
+/// Bytes of a watch that count against Quota::Memory.
+std::size_t watch_cost(std::string_view given, std::string_view token, const Path &path);
 
 /// Notes in `tx` what executing a request did, for its events.
 void note_access(Transaction &tx, const Effect &e);

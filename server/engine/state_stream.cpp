@@ -237,7 +237,7 @@ void State::Impl::load_watch(RecordReader &r)
     w.conn = c.id;
     w.order = next_watch++;
     w.depth = depth == kNoDepth ? -1 : depth;
-    c.watch_bytes += w.given.size() + w.token.size() + 2;
+    c.watch_bytes += watch_cost(w.given, w.token, w.path);
     const std::uint64_t order = w.order;
     watches.add(&c.watches.emplace(order, std::move(w)).first->second);
 }

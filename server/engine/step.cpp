@@ -46,6 +46,12 @@ std::vector<State::KnownDomain> State::domains() const
     return out;
 }
 
+std::uint64_t State::unique_id(std::uint32_t domid) const
+{
+    const auto d = impl_->domains.find(domid);
+    return d != impl_->domains.end() ? d->second.unique_id : 0;
+}
+
 std::uint32_t State::outstanding_limit(std::uint32_t domid) const
 {
     const auto d = impl_->domains.find(domid);
@@ -296,10 +302,15 @@ void State::Impl::direct_request(Step &s)
                                          effect, reply_buffer);
     if (effect.refused)
         refused(s.client, *effect.refused, s.out);
+    if (effect.limit)
+        refused(s.client, *effect.limit, s.out);
     if (!r)
         return s.error(r.error()); // and the tree is as it was
     if (effect.kind != Effect::None) {
         accounts.add(effect.charges);
+        if (s.client.privileged())
+            effect.charges.each(
+                [&](std::uint32_t domid, const Account &more) { note_given(domid, more, s.out); });
         fire_effect(effect, before, tree, s.out);
         ++seq;
         if (sink) {
@@ -333,24 +344,76 @@ void State::Impl::refused(const Client &c, Quota q, Outputs &out) const
     out.refuse({c.domid, quota_name(q), domains.at(c.domid).quotas[q]});
 }
 
+void State::Impl::refused(const Client &c, const FixedLimit &limit, Outputs &out)
+{
+    out.refuse({c.domid, limit.what, limit.value, Refusal::Kind::Fixed, 0, c.id});
+}
+
+/// What a domain has now, as far as the state knows: of single nodes and of transactions there is no such number, only
+/// the most. `c`: its ring's, null if it has none.
+std::uint64_t State::Impl::used(const Domain &d, const Client *c, Quota q) const
+{
+    const auto at_least_none = [](std::int64_t n) {
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(n, 0));
+    };
+    switch (q) {
+    case Quota::Nodes:
+        return at_least_none(accounts.get(d.domid).nodes);
+    case Quota::Memory:
+        return at_least_none(accounts.get(d.domid).bytes) + (c ? c->watch_bytes + c->log_bytes : 0);
+    case Quota::Watches:
+        return c ? c->watches.size() : 0;
+    case Quota::Transactions:
+        return c ? c->transactions.size() : 0;
+    default:
+        return 0;
+    }
+}
+
+void State::Impl::note(Domain &d, Quota q, std::uint64_t n)
+{
+    note_peak(d.peak, q, n);
+    if (d.domid != 0)
+        note_peak(peak, q, n);
+}
+
 /// After a request of a ring: what `quota <domid>` and `quota max` show, and the soft limit.
 void State::Impl::note_use(const Client &c, Outputs &out)
 {
     Domain &d = domains.at(c.domid);
-    const Account owned = accounts.get(c.domid);
-    const auto note = [&](Quota q, std::uint64_t n) {
-        note_peak(d.peak, q, n);
-        note_peak(peak, q, n);
-    };
-    const std::uint64_t memory =
-        static_cast<std::uint64_t>(std::max<std::int64_t>(owned.bytes, 0)) + c.watch_bytes + c.log_bytes;
-    note(Quota::Nodes, static_cast<std::uint64_t>(std::max<std::int64_t>(owned.nodes, 0)));
-    note(Quota::Memory, memory);
-    note(Quota::Watches, c.watches.size());
-    note(Quota::Transactions, c.transactions.size());
+    for (const Quota q : {Quota::Nodes, Quota::Watches, Quota::Transactions})
+        note(d, q, used(d, &c, q));
     for (const Quota q : {Quota::TransactionNodes, Quota::NodePermissions, Quota::PathMax, Quota::NodeSize})
-        note(q, request_peaks[static_cast<std::size_t>(q)]);
+        note(d, q, request_peaks[static_cast<std::size_t>(q)]);
+    const std::uint64_t memory = used(d, &c, Quota::Memory);
+    note(d, Quota::Memory, memory);
     note_soft_limit(d, memory, out);
+}
+
+/// After a request of the control domain that gave `more` to a domain.
+void State::Impl::note_given(std::uint32_t domid, const Account &more, Outputs &out)
+{
+    const auto it = domains.find(domid);
+    if (it == domains.end() || domid == 0 || (more.nodes <= 0 && more.bytes <= 0))
+        return;
+    Domain &d = it->second;
+    const auto c = clients.find(d.conn);
+    const std::uint64_t memory = used(d, c == clients.end() ? nullptr : &c->second, Quota::Memory);
+    note(d, Quota::Nodes, used(d, nullptr, Quota::Nodes));
+    note(d, Quota::Memory, memory);
+    note_soft_limit(d, memory, out);
+}
+
+/// `quota max -r`: from now on the most is what there is.
+void State::Impl::forget_peaks()
+{
+    peak = {};
+    for (auto &[domid, d] : domains) {
+        d.peak = {};
+        const auto c = clients.find(d.conn);
+        for (const Quota q : {Quota::Nodes, Quota::Memory, Quota::Watches, Quota::Transactions})
+            note(d, q, used(d, c == clients.end() ? nullptr : &c->second, q));
+    }
 }
 
 /// Tells when the domain goes beyond it, and when it is back; once in ten seconds at most, by the clock of the events.

@@ -19,8 +19,14 @@ bool allowed(const PermList &perms, const Subject &who, std::uint8_t need)
     return (access_of(perms, who) & rights) == rights;
 }
 
+/// Whether `who` has at least one right of `need`: enough to be told that a node below is not there, as in C.
+bool partly_allowed(const PermList &perms, const Subject &who, std::uint8_t need)
+{
+    return ((need & kOwner) && is_owner(perms, who)) || (access_of(perms, who) & need & kBoth) != 0;
+}
+
 /// The node at `path`, if `who` has `need` on it. Absent: Enoent where the nearest
-/// existing ancestor gives `need`, else Eacces, so that nobody learns of nodes by asking.
+/// existing ancestor gives a part of `need`, else Eacces, so that nobody learns of nodes by asking.
 Result<const Node *> lookup(const Tree &tree, const Path &path, const Subject &who, std::uint8_t need)
 {
     if (const Node *n = tree.find(path)) {
@@ -39,7 +45,7 @@ Result<const Node *> lookup(const Tree &tree, const Path &path, const Subject &w
             break;
         nearest = n;
     }
-    return fail(allowed(*nearest->perms(), who, need) ? Error::Enoent : Error::Eacces);
+    return fail(partly_allowed(*nearest->perms(), who, need) ? Error::Enoent : Error::Eacces);
 }
 
 /// What a node made below `parent` gets: the parent's list, owned by an unprivileged creator.
@@ -305,10 +311,12 @@ struct Call {
         const std::size_t strings = count_strings(payload);
         if (strings < 2)
             return fail(Error::Einval);
-        if (strings - 1 > kPermsMax)
-            return fail(Error::Enospc);
         if (const auto r = check(Quota::NodePermissions, strings - 1); !r)
             return r;
+        if (strings - 1 > kPermsMax) {
+            effect.limit = FixedLimit{"entries in a permission list", kPermsMax};
+            return fail(Error::Enospc);
+        }
         const auto args = arguments(payload, kPermsMax + 1);
         const auto perms = permission_list(args);
         if (!perms)

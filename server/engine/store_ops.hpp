@@ -23,12 +23,13 @@ namespace xsgit::server {
 struct Effect {
     enum Kind : std::uint8_t { None, Written, Created, Removed, PermsSet };
     Kind kind = None;
-    OpKind op = OpKind::Read;     // what a person would call it
-    Path path;                    // the node named
-    NodeRef before;               // Removed: the subtree that went; PermsSet: the node as it was
-    NodeRef after;                // Created: the named node
-    Charges charges;              // who owns more, or less
-    std::optional<Quota> refused; // the limit that an ENOSPC or ENOMEM comes from
+    OpKind op = OpKind::Read;        // what a person would call it
+    Path path;                       // the node named
+    NodeRef before;                  // Removed: the subtree that went; PermsSet: the node as it was
+    NodeRef after;                   // Created: the named node
+    Charges charges;                 // who owns more, or less
+    std::optional<Quota> refused;    // the limit that an ENOSPC or ENOMEM comes from
+    std::optional<FixedLimit> limit; // or that nobody can change
 };
 
 /// Who asks, and what binds them.
@@ -48,7 +49,8 @@ bool is_store_request(std::uint32_t type) noexcept;
 
 /// Executes a store request of `who` on `tree`, which it replaces if something changed. The
 /// reply's payload is put into `reply` (cleared first). Errors leave tree and effect untouched,
-/// but for effect.path and effect.op, which are set as soon as the path is known to be valid, and effect.refused.
+/// but for effect.path and effect.op, which are set as soon as the path is known to be valid, effect.refused and
+/// effect.limit.
 Result<void> execute_store(std::uint32_t type, std::string_view payload, const Asker &asker,
                            const Facts &facts, Tree &tree, Effect &effect, std::string &reply);
 

@@ -13,11 +13,13 @@ Result<void> State::Impl::start_transaction(Step &s)
     if (s.tx)
         return fail(Error::Ebusy);
     auto &open = s.client.transactions;
-    if (open.size() >= kTransactionsPerConnection)
-        return fail(Error::Enospc);
     const Asker who = asker(s.client, nullptr);
     if (who.quotas && who.quotas->exceeded(Quota::Transactions, open.size() + 1)) {
         refused(s.client, Quota::Transactions, s.out);
+        return fail(Error::Enospc);
+    }
+    if (open.size() >= kTransactionsPerConnection) {
+        refused(s.client, FixedLimit{"open transactions", kTransactionsPerConnection}, s.out);
         return fail(Error::Enospc);
     }
     while (s.client.next_tx == 0 || open.contains(s.client.next_tx))
@@ -52,7 +54,13 @@ void State::Impl::transaction_request(Step &s)
 {
     Transaction &tx = *s.tx;
     const std::size_t cost = s.request.payload.size() + s.event.facts.size() + sizeof(TxRequest);
-    if (tx.log.size() >= kRequestsPerTransaction || s.client.log_bytes + cost > kTransactionLogBytes) {
+    const std::size_t most = s.client.privileged() ? kRequestsPerTransaction : kRequestsPerGuestTransaction;
+    const bool many = tx.log.size() >= most;
+    if (many || s.client.log_bytes + cost > kTransactionLogBytes) {
+        refused(s.client,
+                many ? FixedLimit{"requests in one transaction", most}
+                     : FixedLimit{"bytes of requests in open transactions", kTransactionLogBytes},
+                s.out);
         tx.doom = Error::Enomem;
         return s.error(Error::Enospc);
     }
@@ -81,11 +89,14 @@ void State::Impl::transaction_request(Step &s)
     s.client.log_bytes += cost;
     tx.log.push_back(TxRequest{s.type(), std::string(s.request.payload), std::string(s.event.facts),
                                answer_hash(r, reply_buffer, effect), std::nullopt});
+    if (effect.limit)
+        refused(s.client, *effect.limit, s.out);
     if (effect.refused) {
         tx.tree = as_it_was; // a limit on what it looks at is found to be reached when it is done
         refused(s.client, *effect.refused, s.out);
         tx.log.back().refused = r.error();
-        if (*effect.refused != Quota::PathMax) // such a path is like any illegal one
+        // Such a path is like any illegal one, and such a list: refused before anything is looked at.
+        if (*effect.refused != Quota::PathMax && *effect.refused != Quota::NodePermissions)
             tx.doom = Error::Enomem;
         return s.error(r.error());
     }
@@ -132,6 +143,9 @@ Result<void> State::Impl::end_transaction(Step &s)
         return {};
     Tree before = std::exchange(tree, tx.tree);
     accounts.add(tx.accounts);
+    if (s.client.privileged())
+        for (const auto &[domid, more] : tx.accounts.all())
+            note_given(domid, more, s.out);
     ++seq;
     fire_transaction(tx, before, tree, s.out);
     if (sink)

@@ -121,19 +121,29 @@ void WatchIndex::remove(const Watch *w)
     }
 }
 
-void WatchIndex::match(const Path &path, bool exact, std::vector<const Watch *> &out) const
+void WatchIndex::match(const Path &path, bool exact, std::vector<const Watch *> &out,
+                       const std::function<bool(std::uint64_t)> &wants) const
 {
-    if (exact || path.is_special()) {
-        if (const Entry *e = entry_at(path))
-            out.insert(out.end(), e->watches.begin(), e->watches.end());
-        return;
-    }
     const auto take = [&](const Entry *e, std::size_t levels_below) {
-        compared += e->watches.size();
-        for (const Watch *w : e->watches)
+        std::uint64_t wanted = 0; // a connection; 0 is none's
+        for (auto it = e->watches.begin(); it != e->watches.end();) {
+            const Watch *w = *it;
+            ++compared;
+            if (wants && w->conn != wanted && !wants(w->conn)) {
+                it = e->watches.lower_bound(Name(w->conn + 1, {})); // theirs stand together
+                continue;
+            }
+            wanted = w->conn;
             if (w->depth < 0 || levels_below <= static_cast<std::size_t>(w->depth))
                 out.push_back(w);
+            ++it;
+        }
     };
+    if (exact || path.is_special()) {
+        if (const Entry *e = entry_at(path))
+            take(e, 0);
+        return;
+    }
     std::size_t left = path.depth();
     const Entry *e = root_.get();
     take(e, left);

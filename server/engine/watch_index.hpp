@@ -44,8 +44,10 @@ public:
     static std::size_t comparisons() noexcept;
 
     /// Appends the watches on `path` itself and, unless `exact`, those above it that reach
-    /// so deep. Not ordered.
-    void match(const Path &path, bool exact, std::vector<const Watch *> &out) const;
+    /// so deep, of connections that `wants(conn)`, which is asked once for each of these paths (empty: of all). Not ordered.
+    /// O(depth + watches found + connections asked about).
+    void match(const Path &path, bool exact, std::vector<const Watch *> &out,
+               const std::function<bool(std::uint64_t)> &wants = {}) const;
 
     /// Calls `f(path, node)` for every node below `top` (not top itself) that has a watch
     /// exactly on it; `path` is where `top` stands. Visits only what both the subtree and the index hold.

@@ -21,6 +21,14 @@ std::size_t home_length(const Client &c)
 
 } // namespace
 
+std::size_t watch_cost(std::string_view given, std::string_view token, const Path &path)
+{
+    // Two strings, as in the C daemon; and where nobody watches for a purpose, what each level takes in the index.
+    constexpr std::size_t kUsualLevels = 32, kLevel = 448;
+    const std::size_t levels = path.is_special() ? 0 : path.depth();
+    return given.size() + token.size() + 2 + (levels > kUsualLevels ? (levels - kUsualLevels) * kLevel : 0);
+}
+
 Result<void> State::Impl::add_watch(Step &s)
 {
     const auto args = arguments(s.request.payload, 3);
@@ -37,13 +45,15 @@ Result<void> State::Impl::add_watch(Step &s)
         w.depth = static_cast<int>(std::min(depth, kDepthMost));
     }
     Result<Path> path = watch_path(args[0], s.client);
-    if (!path || path_too_long(*path, who))
+    if (!path)
         return fail(Error::Einval);
+    if (path_too_long(*path, who)) {
+        refused(s.client, Quota::PathMax, s.out);
+        return fail(Error::Einval);
+    }
     if (watches.find(*path, s.client.id, args[1]))
         return fail(Error::Eexist);
-    if (s.client.watches.size() >= kWatchesPerConnection)
-        return fail(Error::Enospc);
-    const std::size_t bytes = args[0].size() + args[1].size() + 2;
+    const std::size_t bytes = watch_cost(args[0], args[1], *path);
     if (who.quotas) {
         const auto memory = static_cast<std::uint64_t>(who.owned.bytes + who.memory) + bytes;
         const bool many = who.quotas->exceeded(Quota::Watches, s.client.watches.size() + 1);
@@ -51,6 +61,10 @@ Result<void> State::Impl::add_watch(Step &s)
             refused(s.client, many ? Quota::Watches : Quota::Memory, s.out);
             return fail(many ? Error::Enospc : Error::Enomem);
         }
+    }
+    if (s.client.watches.size() >= kWatchesPerConnection) {
+        refused(s.client, FixedLimit{"watches", kWatchesPerConnection}, s.out);
+        return fail(Error::Enospc);
     }
     s.client.watch_bytes += bytes;
     w.conn = s.client.id;
@@ -76,11 +90,15 @@ Result<void> State::Impl::remove_watch(Step &s)
     const Result<Path> path = watch_path(args[0], s.client);
     if (!path)
         return fail(path.error());
+    if (path_too_long(*path, asker(s.client, nullptr))) {
+        refused(s.client, Quota::PathMax, s.out);
+        return fail(Error::Einval);
+    }
     const Watch *const w = watches.find(*path, s.client.id, args[1]);
     if (!w)
         return fail(Error::Enoent);
     watches.remove(w);
-    s.client.watch_bytes -= w->given.size() + w->token.size() + 2;
+    s.client.watch_bytes -= watch_cost(w->given, w->token, w->path);
     s.client.watches.erase(w->order);
     return {};
 }
@@ -96,20 +114,21 @@ void State::Impl::drop_watches(Client &c)
 void State::Impl::fire(const Path &path, bool exact, const Node *before, const Node *after,
                        const Node *parent, Outputs &out)
 {
+    const auto may_hear = [&](std::uint64_t conn) {
+        const Subject who = clients.at(conn).subject();
+        const auto readable = [&](const Node *n) {
+            return n && (who.privileged || (access_of(*n->perms(), who) & kRead));
+        };
+        return readable(after) || readable(before) || readable(parent);
+    };
     matched.clear();
-    watches.match(path, exact, matched);
+    watches.match(path, exact, matched, may_hear);
     if (matched.empty())
         return;
     std::sort(matched.begin(), matched.end(), [](const Watch *a, const Watch *b) {
         return a->conn != b->conn ? a->conn < b->conn : a->order < b->order;
     });
     for (const Watch *w : matched) {
-        const Subject who = clients.at(w->conn).subject();
-        const auto readable = [&](const Node *n) {
-            return n && (who.privileged || (access_of(*n->perms(), who) & kRead));
-        };
-        if (!readable(after) && !readable(before) && !readable(parent))
-            continue;
         const std::string_view text = std::string_view(path.str()).substr(w->strip);
         // An event that no client could receive is dropped (XSA-324).
         if (text.size() + w->token.size() + 2 <= kPayloadMax)

@@ -3,7 +3,7 @@
 
 #include "server/store/state_dir.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sstream>
 
 namespace xsgit::server {

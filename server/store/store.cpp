@@ -12,7 +12,7 @@
 #include <chrono>
 #include <fcntl.h>
 #include <filesystem>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <set>
 #include <sys/stat.h>
 #include <system_error>

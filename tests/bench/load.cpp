@@ -18,7 +18,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>

@@ -262,6 +262,7 @@ EXPORT const xc_error *xc_get_last_error(xc_interface *)
 EXPORT int xc_evtchn_status(xc_interface *, xc_evtchn_status_t *s)
 {
     fakexen::Hv &hv = host().hv();
+    ++hv.status_calls;
     if (s->port == 0 || s->port >= hv.next_port.load()) {
         errno = EINVAL;
         return -1;

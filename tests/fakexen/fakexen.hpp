@@ -71,6 +71,7 @@ struct Hv {
     std::atomic<std::uint32_t> next_port;
     std::atomic<std::uint32_t> changed; // domains with kChanged, roughly
     std::atomic<std::uint64_t> next_unique;
+    std::atomic<std::uint64_t> status_calls; // xc_evtchn_status: what looks at all ports makes many
     Dom doms[kDomains];
     Port ports[kPorts];
     Handle handles[kHandles];
@@ -122,11 +123,17 @@ public:
     }
 
     bool shutdown_domain(std::uint32_t domid) { return change(domid, kExists | kShutdown | kChanged); }
+    /// As a toolstack that takes back a suspension.
+    bool resume_domain(std::uint32_t domid) { return exists(domid) && change(domid, kExists, false); }
     bool destroy_domain(std::uint32_t domid, bool notify = true)
     {
         if (!change(domid, kChanged, notify))
             return false;
         unlink(ring_path(domid).c_str());
+        Lock l(*this);
+        for (std::uint32_t p = 1, n = hv_->next_port.load(); p < n; ++p)
+            if (hv_->ports[p].domid == domid && domid != 0)
+                free_port(p);
         return true;
     }
 
@@ -263,6 +270,31 @@ public:
         q.state = kInterdomain;
         r.state = kInterdomain;
         send(p); // as Xen does: notifications sent before the bind may be lost
+        return p;
+    }
+
+    // A guest drops its end of a channel and binds a new port of its own to the same port at the other end, as one
+    // does that resets its event channels. The new port; 0 on failure.
+    std::uint32_t rebind(std::uint32_t domid, std::uint32_t old)
+    {
+        Lock l(*this);
+        if (old == 0 || old >= kPorts || hv_->ports[old].domid != domid ||
+            hv_->ports[old].state != kInterdomain) {
+            errno = EINVAL;
+            return 0;
+        }
+        const std::uint32_t p = new_port();
+        if (!p)
+            return 0;
+        const std::uint32_t other = hv_->ports[old].remote.load();
+        free_port(old);
+        Port &q = hv_->ports[p], &r = hv_->ports[other];
+        q.domid = domid;
+        q.remote = other;
+        r.remote = p;
+        q.state = kInterdomain;
+        r.state = kInterdomain;
+        send(p); // as Xen does, at the end of who binds
         return p;
     }
 

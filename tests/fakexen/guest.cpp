@@ -14,6 +14,7 @@ int result(bool ok) { return ok ? 0 : -errno; }
 EXPORT Host *guest_host(const char *dir) { return Host::open(dir); }
 EXPORT int guest_create(Host *h, unsigned domid) { return result(h->create_domain(domid)); }
 EXPORT int guest_shutdown(Host *h, unsigned domid) { return result(h->shutdown_domain(domid)); }
+EXPORT int guest_resume(Host *h, unsigned domid) { return result(h->resume_domain(domid)); }
 EXPORT int guest_destroy(Host *h, unsigned domid, int tell)
 {
     return result(h->destroy_domain(domid, tell != 0));
@@ -25,6 +26,8 @@ EXPORT int guest_notify(Host *h, unsigned port) { return result(h->notify(port))
 EXPORT int guest_rung(Host *h, unsigned port) { return h->hv().ports[port].flags.exchange(0) != 0; }
 /// The guest closes a port of its own.
 EXPORT int guest_close(Host *h, unsigned port) { return result(h->unbind(port)); }
+/// The guest drops a connected port and connects another one to the same port of the store: the new one; 0: none.
+EXPORT unsigned guest_rebind(Host *h, unsigned domid, unsigned port) { return h->rebind(domid, port); }
 /// The toolstack gives the domain another id.
 EXPORT void guest_set_id(Host *h, unsigned domid, unsigned id) { h->hv().doms[domid].unique_id = id; }
 /// 1 if somebody is connected to the port, 0 if not.
@@ -41,6 +44,8 @@ EXPORT unsigned guest_ports_of(Host *h, unsigned domid)
              h->hv().ports[p].remote_domid == domid;
     return n;
 }
+/// How often the state of a port has been asked for.
+EXPORT unsigned guest_status_calls(Host *h) { return static_cast<unsigned>(h->hv().status_calls.load()); }
 /// The page; null: no such domain.
 EXPORT void *guest_page(Host *h, unsigned domid) { return h->map_ring(domid); }
 

@@ -30,6 +30,10 @@ inline constexpr std::size_t kPermsMax = 256;
 inline constexpr std::size_t kWatchesPerConnection = 65536;
 inline constexpr std::size_t kTransactionsPerConnection = 1024;
 inline constexpr std::size_t kRequestsPerTransaction = 65536;
+/// The same of domains: while they are done again, nobody is served.
+inline constexpr std::size_t kRequestsPerGuestTransaction = 4096;
+/// In open transactions of a domain: those of more end with EAGAIN when an epoch ends, instead of being done again.
+inline constexpr std::size_t kRequestsOverAnEpoch = 256;
 /// Of all open transactions of the connection together: they are part of each checkpoint.
 inline constexpr std::size_t kTransactionLogBytes = 4u << 20;
 

@@ -3,7 +3,7 @@
 #include "xsgit/git/commit_message.hpp"
 #include "xsgit/git/reply_text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <iterator>
 
 namespace xsgit {

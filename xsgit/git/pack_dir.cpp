@@ -8,7 +8,7 @@
 #include <charconv>
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <memory>
 #include <sys/stat.h>
 #include <system_error>

@@ -26,6 +26,7 @@ void PackSet::add(const std::string &name, const PackMark &mark, std::uint64_t b
     p.bytes = bytes;
     p.mark = mark;
     p.time = time;
+    latest_ = std::max(latest_, time);
     p.replaced = p.damaged = false;
     p.due = kNotYet;
 }
@@ -39,12 +40,7 @@ PackMark PackSet::mark_of(const std::string &name, const PackMark &wanted) const
     return {std::max(known.epoch, wanted.epoch), std::max(known.tier, wanted.tier)};
 }
 
-std::int64_t PackSet::next_time(std::int64_t now) const noexcept
-{
-    for (const auto &[name, p] : packs_)
-        now = std::max(now, p.time + 1);
-    return now;
-}
+std::int64_t PackSet::next_time(std::int64_t now) const noexcept { return std::max(now, latest_ + 1); }
 
 void PackSet::erase(const std::string &name)
 {

@@ -65,6 +65,7 @@ public:
 private:
     std::map<std::string, Pack> packs_;
     std::uint64_t bytes_ = 0;
+    std::int64_t latest_ = 0; // of all that were ever here
 };
 
 } // namespace xsgit

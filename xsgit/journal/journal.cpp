@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace xsgit {
 

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cassert>
 #include <cstring>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <limits>
 #include <utility>
 #include <xxhash.h>

@@ -41,6 +41,7 @@ public:
 
     std::vector<State::Connection> connections() const override { return state_.connections(); }
     std::vector<State::KnownDomain> domains() const override { return state_.domains(); }
+    std::uint64_t unique_id(std::uint32_t domid) const override { return state_.unique_id(domid); }
     std::uint32_t outstanding_limit(std::uint32_t domid) const override
     {
         return state_.outstanding_limit(domid);

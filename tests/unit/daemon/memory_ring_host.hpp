@@ -14,7 +14,7 @@ public:
     void unmap(std::uint32_t, RingPage *) noexcept override {}
     Result<std::uint32_t> bind(std::uint32_t, std::uint32_t) override { return fail(Error::Einval); }
     bool ours(std::uint32_t) noexcept override { return false; }
-    bool bound(std::uint32_t, std::uint32_t, std::uint32_t) override { return false; }
+    std::optional<std::uint32_t> peer(std::uint32_t, std::uint32_t) override { return std::nullopt; }
     bool inherited() const noexcept override { return false; }
     std::optional<std::uint32_t> find_bound(std::uint32_t, std::uint32_t) override { return std::nullopt; }
     void unbind(std::uint32_t) noexcept override {}

@@ -45,6 +45,7 @@ TEST_CASE("options of the C daemon, short and long, as scripts pass them")
                              "memory=50",
                              "-w",
                              "watch-event=9",
+                             "-wring-scan=30",
                              "-T",
                              "/t",
                              "--trace-control=+wrl",
@@ -70,6 +71,7 @@ TEST_CASE("options of the C daemon, short and long, as scripts pass them")
     CHECK(o.quotas.at("outstanding") == 3);
     CHECK(o.soft_quotas.at("memory") == 50);
     CHECK(o.watch_event_timeout == 9);
+    CHECK(o.ring_scan == 30);
     CHECK(o.trace_file == "/t");
     CHECK(o.trace_control == std::vector<std::string>{"+wrl"});
     CHECK(o.priv_domid == 1);

@@ -55,6 +55,8 @@ TEST_CASE("quotas are shown and set")
     w.introduce(c, 5);
     w.ask(w.last_attached(), MsgType::Watch, args({"x", "t"}));
     CHECK(control(w, c, {"quota", "max"}).find("watches          :        1\n") != std::string::npos);
+    w.ask(w.last_attached(), MsgType::Unwatch, args({"x", "t"}));
+    CHECK(control(w, c, {"quota", "max"}).find("watches          :        1\n") != std::string::npos);
     CHECK(control(w, c, {"quota", "max", "-r"}).find("watches          :        0\n") != std::string::npos);
     CHECK(control(w, c, {"quota", "max", "-x"}) == "EINVAL");
 }

@@ -2,7 +2,7 @@
 #include "sample_history.hpp"
 
 #include <cstring>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace xsgit::test {
 

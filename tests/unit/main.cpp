@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: MIT
-// doctest's main program.
+// The main program of all unit tests.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
