@@ -34,6 +34,9 @@ build() {
     local dir=$1 want
     shift
     want="$* ${CXX:-g++}"
+    mkdir -p "$dir" || return
+    exec 8>"$dir/.xsgit-lock" # checks run beside each other
+    flock 8
     if [ ! -f "$dir/build.ninja" ]; then
         quietly meson setup "$dir" "$@" || return
     elif [ "$(cat "$dir/.xsgit-options" 2>/dev/null)" != "$want" ]; then
@@ -42,16 +45,17 @@ build() {
     echo "$want" >"$dir/.xsgit-options"
     # shellcheck disable=SC2086 -- several
     quietly ninja -C "$dir" ${BUILD_TARGETS:-}
+    local rc=$?
+    exec 8>&-
+    return $rc
 }
 # The builds, by name; every check uses the same options for the same folder.
 build_gcc() { CXX=g++ build build -Dwerror=true; }
-# Its warnings do not depend on optimization, and nothing of it is run.
-build_clang() { CXX=clang++ build build-clang -Dwerror=true -Doptimization=0; }
 # Sanitizers with clang, which compiles this in a third of the time of g++ (CLI11 and nlohmann_json above all).
-# With crash points, so that those need no build of their own.
+# With crash points, the fuzzers, and warnings as errors, so that none of these needs a build of its own.
 build_asan() {
-    CXX=clang++ build build-asan -Dcrash_points=true -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
-        "-Dcpp_args=-D_GLIBCXX_ASSERTIONS -gline-tables-only"
+    CXX=clang++ build build-asan -Dwerror=true -Dcrash_points=true -Dfuzz=true -Db_sanitize=address,undefined \
+        -Db_lundef=false -Doptimization=1 "-Dcpp_args=-D_GLIBCXX_ASSERTIONS -gline-tables-only"
 }
 build_tsan() {
     CXX=clang++ build build-tsan -Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dcpp_args=-gline-tables-only

@@ -30,7 +30,8 @@ make_group() {
 oom_score() { if choom -n -1000 true 2>/dev/null; then echo -1000; else echo 500; fi; }
 # Our files, with the changes that a host without Xen needs.
 host_install() {
-    install_into "$root" && sed -i "s,/proc/xen,$xenfs,g;s,OOMScoreAdjust=.*,OOMScoreAdjust=$(oom_score)," "$root$unit" &&
+    install_into "$root" && sed -i "s,/proc/xen,$xenfs,g;s,OOMScoreAdjust=.*,OOMScoreAdjust=$(oom_score)," "$root$unit" \
+        "$root${unit%/*}/xsgit-xenstored-up.service" &&
         echo 'XSGIT_ARGS="--standalone"' >"$root/etc/default/xsgit"
 }
 # The hypervisor's and the kernel's files, and the mounts that any boot makes. Runs in the host's namespaces.

@@ -10,10 +10,10 @@ import time
 from lib import daemon, git, harness
 from lib.daemon import wait_for
 from lib.harness import check, equal
-from lib.wire import NAMES, XsError, pack, walk
+from lib.traffic import write_much
+from lib.wire import XsError, walk
 
 SIZE = 32 << 20
-BATCH = 200
 
 
 def used(repo):
@@ -86,27 +86,6 @@ class Sleepers:
         self.client.write(f"/sleepers/{self.open[-1]}", "x", self.open[-1])
         if len(self.open) > 40:
             self.client.end(self.open.pop(0), False)
-
-
-def write_much(d, rounds, start, sleepers=None):
-    """Values that do not compress, pipelined; each round over the same 2000 nodes."""
-    with d.client() as c:
-        for round_ in range(start, start + rounds):
-            for first in range(0, 2000, BATCH):
-                c.send_bytes(b"".join(
-                    pack(NAMES["WRITE"], b"/bounded/%d/%d\0" % (i % 50, i) + os.urandom(250), req=i + 1)
-                    for i in range(first, first + BATCH)))
-                for i in range(first, first + BATCH):
-                    m = c.reply()
-                    if m.payload != b"OK\0":
-                        raise AssertionError(f"a write was answered {m}")
-                if sleepers and first % (4 * BATCH) == 0:
-                    sleepers.start()
-            tx = c.start()
-            c.write("/bounded/round", str(round_), tx)
-            c.write(f"/bounded/tx{round_ % 10}", os.urandom(100), tx)
-            c.end(tx)
-    return rounds * 2001
 
 
 def stays_within_its_size():

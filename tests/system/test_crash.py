@@ -12,7 +12,7 @@ from lib.crash_client import CrashClient
 from lib.crash_fleet import Fleet, judge_history, wait_for_keeper
 from lib.daemon import wait_for
 from lib.harness import check, equal
-from lib.wire import HANG
+from lib.state import lasting, same_again, state
 
 CLIENTS = 16
 KILLS = ["server"] * 6 + ["keeper"] * 4 + ["both"] * 5 + ["recovery"] * 5
@@ -123,14 +123,6 @@ def layout():
     wait_for(lambda: not d.members(), "both to end")
 
 
-def state(d):
-    """What the daemon keeps beside the nodes, from its files, and the nodes; without the number of events."""
-    show = os.path.join(harness.options.build, "inspect", "xs-show")
-    lines = subprocess.run([show, "--repo", d.repo, "--state"], capture_output=True, check=True, text=True,
-                           timeout=HANG).stdout.splitlines()
-    return [line for line in lines if not line.startswith("event ")]
-
-
 def same_state():
     """Connections, watches, transactions and queues before a death and after it."""
     d = daemon.Daemon().start()
@@ -148,23 +140,13 @@ def same_state():
     before = state(d)
     equal(tuple(sum(line.split()[0] == word for line in before) for word in ("watch", "transaction")), (16, 16),
           "the state shows watches and transactions")
-    wanted = [line for line in before if not line.startswith("next connection")]
+    wanted = lasting(before)
     for mode in ("server", "keeper", "server"):
         kill(d, random.Random(1), mode)
         wait_for(lambda: d.keeper_pid() and d.server_pid(), "both processes")
         with d.client() as c:
             c.read("/")
-        now = []
-
-        def same():
-            """The probe's own connection ends a moment after it was closed."""
-            now[:] = [line for line in state(d) if not line.startswith("next connection")]
-            return now == wanted
-        try:
-            wait_for(same, "the same state", 10)
-        except RuntimeError:
-            pass
-        equal(now, wanted, f"the state after the death of the {mode} is that before it")
+        equal(same_again(d, wanted), wanted, f"the state after the death of the {mode} is that before it")
     # Watching fires once, then come the eight writes in their order, the queued ones in theirs.
     for number, c in enumerate(clients):
         heard = [p.decode() for p, token in c.sync() if token == f"of {number}".encode()]
@@ -174,8 +156,8 @@ def same_state():
     d.kill()
     dead = state(d)
     d.start()
-    lasting = ("seq", "conflicts", "epoch")
-    equal([x for x in state(d) if x.startswith(lasting)], [x for x in dead if x.startswith(lasting)],
+    kept = ("seq", "conflicts", "epoch")
+    equal([x for x in state(d) if x.startswith(kept)], [x for x in dead if x.startswith(kept)],
           "what a dead daemon left is what its successor starts with")
     d.stop()
 

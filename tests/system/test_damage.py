@@ -169,11 +169,10 @@ def mount_point():
     d = mounted("300m").start()
     with d.client() as c:
         c.write("/a", "1")
-    root = f"/proc/{d.server_pid()}/root{d.repo}"
     keeper = d.keeper_pid()
     os.kill(keeper, 19)
     os.kill(d.server_pid(), 9)
-    other_boot(root.replace(str(d.server_pid()), str(keeper), 1) if d.server_pid() else f"/proc/{keeper}/root{d.repo}")
+    other_boot(f"/proc/{keeper}/root{d.repo}")
     os.kill(keeper, 18)
     wait_for(d.server_pid, "a server")
     with d.client() as c:

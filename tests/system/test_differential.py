@@ -12,6 +12,7 @@ from lib import coverage, daemon, harness
 from lib.differential import Differential
 from lib.comparison import Mismatch
 from lib.harness import check
+from lib.injection import Once, says
 from lib.wire import EVENT, NAMES, Closed
 
 ROUND = 100000  # requests to a pair of daemons, before the next pair
@@ -83,30 +84,6 @@ def killed_meanwhile():
     seen, kills = coverage.Coverage(), []
     if no_difference(harness.options.seed, KILLED, seen, kills=kills):
         check(len(kills) > KILLED // 500, f"{seen.requests} requests are answered alike, though ours was killed {len(kills)} times")
-
-
-class Once:
-    """Gives the test something else than what our daemon said, once: at the 40th message that is meant."""
-
-    def __init__(self, meant, instead, seen):
-        self.meant = meant
-        self.instead = instead
-        self.seen = seen
-        self.left = 40
-        self.when = 0  # number of the request
-
-    def __call__(self, message):
-        if not self.meant(message):
-            return message
-        self.left -= 1
-        if self.left:
-            return message
-        self.when = self.seen.requests
-        return self.instead(message)
-
-
-def says(payload, name=None):
-    return lambda m: m.payload == payload and (name is None or m.type == NAMES[name])
 
 
 INJECTED = {

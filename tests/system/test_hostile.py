@@ -12,7 +12,7 @@ import time
 
 from lib import daemon, harness
 from lib.harness import check, equal
-from lib.wire import ERROR, EVENT, NAMES, Client, Closed, XsError, pack
+from lib.wire import ERROR, EVENT, NAMES, Closed, XsError, pack
 
 # What a few misbehaving clients may cost together: buffers of a few MiB each in two threads, and the
 # journal and the history of what they do.

@@ -67,4 +67,5 @@ def over_rings():
                 play(case, script.Player(d.socket, harness.options.peer, host, name), name)
 
 
-harness.main(over_sockets, with_domains, over_rings, peer=True)
+if __name__ == "__main__":
+    harness.main(over_sockets, with_domains, over_rings, peer=True)

@@ -53,9 +53,7 @@ def alone(daemons):
 
 
 def complaints(daemons):
-    """What no daemon may say, whoever wins."""
-    bad = ("Assertion", "DAMAGED", "no record where", "no place of this journal", "starting again", "set aside", "no store of", "no xsgit store")
-    return [line for d in daemons for line in d.log_text().splitlines() if any(b in line for b in bad)]
+    return [line for d in daemons for line in d.complaints()]
 
 
 def overtaken_newcomer():

@@ -3,6 +3,7 @@
 """The trace file (-T), line by line: scripts search it, so its format is that of Xen's own daemon (4.19 and newer)."""
 import os
 import re
+import subprocess
 import time
 
 from lib import daemon, harness
@@ -262,4 +263,21 @@ def without_a_value():
     d.stop()
 
 
-harness.main(requests_and_answers, watches_and_transactions, classes, guests, cannot_be_opened, pipe, without_a_value)
+def stray_words():
+    """Words that belong to no option end the start: who wrote them meant something."""
+    for words in (("-E", "5", "watches=7"), ("-w", "watch-event=3", "ring-scan=1"), ("-E", "5", "6"),
+                  ("-Q", "nodes=7", "watches=7")):
+        d = daemon.Daemon(options=words).launch()
+        what = " ".join(words)
+        try:
+            status = d.process.wait(30)
+        except subprocess.TimeoutExpired:
+            d.kill()
+            harness.fail(f"{what}: refused", "the daemon runs")
+            continue
+        said = d.log_text().strip()
+        check(status != 0 and not os.path.exists(d.socket), f"{what}: refused", (status, said))
+        check(words[-1] in said and len(said) < 1000, f"{what}: the message names the word", said)
+
+
+harness.main(requests_and_answers, watches_and_transactions, classes, guests, cannot_be_opened, pipe, without_a_value, stray_words)

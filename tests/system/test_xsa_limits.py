@@ -94,6 +94,42 @@ def xsa_206_no_weapon():
               w.d.log_tail())
 
 
+def xsa_206_beside_a_monitor():
+    """A guest that writes now and then what a monitor reads in slow transactions is not who makes them fail without end."""
+    def lines(writes, pause):
+        """How often the log says that it is slowed."""
+        with World() as w:
+            g, monitor = w.guest(1), w.d.client()
+            g.write("data/meminfo", "0")
+            stop, ends = threading.Event(), {}
+
+            def watch_it():
+                while not stop.is_set():
+                    tx = monitor.start()
+                    monitor.read("/local/domain/1/data/meminfo", tx)
+                    time.sleep(0.3)
+                    monitor.read("/local/domain/1/name", tx)
+                    error = refused(monitor.end, tx)
+                    ends[error] = ends.get(error, 0) + 1
+            t = threading.Thread(target=watch_it)
+            t.start()
+            try:
+                for n in range(writes):
+                    g.write("data/meminfo", str(n))
+                    time.sleep(pause)
+            finally:
+                stop.set()
+                t.join()
+            found = [line for line in w.d.log_text().splitlines() if "write rate limit: domain" in line]
+            harness.note(f"{writes} writes: the monitor's transactions ended with {ends}; {len(found)} lines of the log")
+            return ends, found
+    ends, found = lines(10, 0.5)
+    check(ends.get("EAGAIN", 0) > 1, "XSA-206: a monitor's transactions fail beside a guest that writes twice a second", ends)
+    equal(found, [], "XSA-206: that one is not held up for it")
+    _, found = lines(100, 0.05)
+    check(found, "XSA-206: one that writes twenty times a second is")
+
+
 def xsa_206_write_rate():
     """The same, for a guest that has used up what it may write at first without being slowed."""
     with World() as w:
@@ -585,8 +621,8 @@ def soft_limit_of_memory():
         check("beyond its quota soft-memory = 50;" in w.d.log_text(), "as set while it runs", w.d.log_tail())
 
 
-harness.main(soft_limit_of_memory, xsa_206_starvation, xsa_206_no_weapon, xsa_206_write_rate, xsa_272_every_creation_counts,
-             xsa_323_relative_paths,
+harness.main(soft_limit_of_memory, xsa_206_starvation, xsa_206_no_weapon, xsa_206_beside_a_monitor, xsa_206_write_rate,
+             xsa_272_every_creation_counts, xsa_323_relative_paths,
              xsa_324_long_events, xsa_326_limits, xsa_330_reset_watches, xsa_349_equal_events, xsa_354_flood_for_an_agent,
              xsa_414_failed_creation, xsa_415_failed_creation_in_transaction, xsa_416_request_memory,
              xsa_418_deep_trees, xsa_421_create_and_remove, xsa_484_reset_in_transaction)

@@ -68,6 +68,14 @@ def show_events(messages):
     return " ".join(show_message(m)[:160] for m in messages) or "none"
 
 
+def clear_error(theirs, step):
+    """Where 4.17 answers with whatever error came last (and dies if that is none): see that it is EINVAL."""
+    one = NUMBERS.get(step.kind) in decode.ONE_ARGUMENT and step.payload.find(b"\0") != len(step.payload) - 1
+    if one or not step.payload or step.kind == SET_PERMS and step.payload[:1] == b"@":
+        theirs.send(NAMES["READ"], b"//\0")
+        theirs.reply()
+
+
 class Comparison:
     """`change`: see Lockstep."""
 
@@ -100,7 +108,7 @@ class Comparison:
             if step.request[0] == "RM" and changes:
                 step.removed = [step.request[1]]
             step.expected = self.head.apply(step.request)[0]
-        self.clear_error(step)
+        clear_error(self.lock.pairs[step.number].theirs, step)
         step.replies = self.lock.ask(step.number, step.kind, step.payload, step.tx, step.kind == WATCH)
         if step.request and step.transaction:
             step.transaction.entries[-1].reply = step.replies
@@ -113,14 +121,6 @@ class Comparison:
             fires = step.kind in CHANGING and not step.tx and step.replies.ours.payload == b"OK\0"
             self.compare_events(step, self.gather(step.number, fires))
         return step.replies
-
-    def clear_error(self, step):
-        """Where 4.17 answers with whatever error came last (and dies if that is none): see that it is EINVAL."""
-        one = NUMBERS.get(step.kind) in decode.ONE_ARGUMENT and step.payload.find(b"\0") != len(step.payload) - 1
-        if one or not step.payload or step.kind == SET_PERMS and step.payload[:1] == b"@":
-            theirs = self.lock.pairs[step.number].theirs
-            theirs.send(NAMES["READ"], b"//\0")
-            theirs.reply()
 
     def compare_replies(self, step):
         ours, theirs = step.replies

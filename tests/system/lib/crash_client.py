@@ -5,21 +5,21 @@ It speaks through a socket or, as a guest, through a ring. Each owns /crash/<num
 model predicts every reply and every event of its own watches.
 All increment one shared counter in transactions. Each watches the log of the next one, whose event paths are unique."""
 import random
-import threading
 import time
 
 from .model import Model, Transaction, payload
-from .wire import ERROR, EVENT, NAMES, Closed, XsError
+from .turns import Turns
+from .wire import ERROR, EVENT, NAMES, XsError
 
 
 class Wrong(Exception):
     """Something was not as it must be."""
 
 
-class CrashClient(threading.Thread):
+class CrashClient(Turns):
     def __init__(self, number, count, connection, seed, domid=0):
         """`connection` gives a Client. A guest (domid other than 0) keeps its one connection for ever."""
-        super().__init__(daemon=True)
+        super().__init__(f"client {number}")
         self.number = number
         self.connection = connection
         self.domid = domid
@@ -38,31 +38,17 @@ class CrashClient(threading.Thread):
         self.operations = 0
         self.conflicts = 0
         self.closed = False      # the connection went away
-        self.wrong = None
-        self.go = threading.Event()
-        self.quit = threading.Event()
-        self.idle = threading.Event()
 
     # -- the thread ---------------------------------------------------------------------------------
 
-    def run(self):
-        while not self.quit.is_set():
-            if not self.go.is_set():
-                self.idle.set()
-                self.go.wait(0.05)
-                continue
-            self.idle.clear()
-            try:
-                self.unknown = None
-                self.operation()
-                self.operations += 1
-            except Closed:
-                self.closed = True
-                self.go.clear()
-            except Exception as e:  # Wrong, a timeout, a bug of the test
-                self.wrong = f"client {self.number}: {type(e).__name__}: {e}"
-                self.go.clear()
-        self.idle.set()
+    def turn(self):
+        self.unknown = None
+        self.operation()
+        self.operations += 1
+
+    def lost(self):
+        self.closed = True
+        self.go.clear()
 
     def connect(self):
         """First connection, or the next one after both processes died."""

@@ -120,7 +120,10 @@ def judge_history(d, name):
     """One commit per operation, refs where they belong, sound."""
     git.settle(d)
     found = git.fsck(d.repo)
-    seqs = git.main_seqs(d.repo)
+    try:
+        seqs = git.main_seqs(d.repo)
+    except git.GitError as e:
+        return check(False, f"{name}: history can be read", f"{e}; fsck says: {found or 'nothing'}")
     refs = git.run(d.repo, "for-each-ref", "--format=%(refname) %(objectname)")
     problem = found
     if seqs != list(range(seqs[0], seqs[0] + len(seqs))):

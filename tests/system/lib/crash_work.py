@@ -3,50 +3,19 @@
 connections may be closed by a death of both processes; then they begin anew."""
 import os
 import random
-import threading
 
-from .toolstack import introduced
 from .daemon import wait_for
-from .wire import Closed, XsError
+from .toolstack import introduced
+from .turns import Turns
+from .wire import XsError
 
 
-class Worker(threading.Thread):
-    """Repeats turn() while it may."""
+class Worker(Turns):
+    """`client` gives a connection."""
 
     def __init__(self, client):
-        super().__init__(daemon=True)
+        super().__init__()
         self.client = client
-        self.go, self.idle, self.quit = threading.Event(), threading.Event(), threading.Event()
-        self.wrong = ""
-
-    def run(self):
-        while not self.quit.is_set():
-            if not self.go.is_set():
-                self.idle.set()
-                self.go.wait(0.05)
-                continue
-            self.idle.clear()
-            try:
-                self.turn()
-            except (Closed, OSError):
-                self.lost()
-            except Exception as e:  # pylint: disable=broad-except
-                self.wrong = f"{type(e).__name__}: {e}"
-                self.go.clear()
-        self.idle.set()
-
-    def rest(self):
-        self.go.clear()
-        if not self.idle.wait(150):
-            self.wrong = "hangs"
-
-    def end(self):
-        self.quit.set()
-        self.go.set()
-        self.join(150)
-
-    def lost(self):
-        """The connection went away."""
 
 
 class Toolstack(Worker):

@@ -115,6 +115,12 @@ class Daemon:
     def log_tail(self):
         return self.log_text()[-1500:]
 
+    def complaints(self):
+        """Lines of the log that no daemon may write, whoever is killed and started: somebody saw damage."""
+        bad = ("Assertion", "DAMAGED", "no record where", "no place of this journal", "starting again", "set aside",
+               "no store of", "no xsgit store", "EVENTS ARE LOST", "poison", "otherwise than when")
+        return [line for line in self.log_text().splitlines() if any(b in line for b in bad)]
+
     def client(self, **kw):
         return Client(self.socket, **kw)
 
@@ -161,13 +167,13 @@ class Daemon:
             if not pids:
                 return
             for p in pids:  # stopped first, so that none can start the other again
-                self._signal(p, signal.SIGSTOP)
+                self.signal(p, signal.SIGSTOP)
             for p in pids:
-                self._signal(p, signal.SIGKILL)
+                self.signal(p, signal.SIGKILL)
             wait_for(lambda: not set(pids) & set(self.members()), "the death of the daemon")
 
     @staticmethod
-    def _signal(pid, sig):
+    def signal(pid, sig):
         try:
             os.kill(pid, sig)
         except ProcessLookupError:
@@ -178,7 +184,7 @@ class Daemon:
         if not self.process:
             return None
         pid = self.server_pid() or self.process.pid
-        self._signal(pid, signal.SIGTERM)
+        self.signal(pid, signal.SIGTERM)
         wait_for(lambda: not self.members(), "the daemon's orderly stop")
         return self.process.wait(HANG)
 

@@ -12,21 +12,26 @@ ALL = []
 
 class Difference:
     """`accepts(step, ours, theirs)`: is this it? `repair(step)`: (request name, payload) for the one that did
-    what the other refused, so that both hold the same again. `rare`: a run may be without it."""
+    what the other refused, so that both hold the same again. `rare`: a run may be without it. `among`: the list
+    that it belongs to."""
 
-    def __init__(self, at, name, why, accepts, repair=None, rare=False):
+    def __init__(self, at, name, why, accepts, repair=None, rare=False, among=ALL):
         self.at = at  # "reply", "events" or "end"
         self.name = name
         self.why = why
         self.accepts = accepts
         self.repair = repair
         self.rare = rare
-        ALL.append(self)
+        among.append(self)
 
 
-def find(at, step, ours, theirs):
+def find(at, step, ours, theirs, among=None):
     """The difference that explains this, or None."""
-    return next((d for d in ALL if d.at == at and d.accepts(step, ours, theirs)), None)
+    return next((d for d in (ALL if among is None else among) if d.at == at and d.accepts(step, ours, theirs)), None)
+
+
+def named(name):
+    return next(d for d in ALL if d.name == name)
 
 
 def answer(message):
@@ -144,6 +149,15 @@ Difference("reply", "limit: permissions", "A list has at most 256 entries, for e
 
 Difference("reply", "limit: transactions", "A connection has at most 1024 open transactions, for everybody; C limits only guests.",
            lambda step, o, t: is_kind(step, "TRANSACTION_START") and answer(o) == "ENOSPC" and t.type != ERROR)
+
+Difference("reply", "limit: watches", "A connection has at most 65536 watches, for everybody; C limits only guests.",
+           lambda step, o, t: is_kind(step, "WATCH") and answer(o) == "ENOSPC", unwatch, rare=True)
+
+Difference("reply", "limit: what a transaction remembers",
+           "65536 requests, and 4 MiB of them in all open transactions of a connection: they are part of each checkpoint, "
+           "and done again at the end; C copies nodes, and limits only guests.",
+           lambda step, o, t: step.transaction is not None and answer(o) == "ENOSPC"
+           and len(step.transaction.log) > 1000, rare=True)
 
 # -- events ---------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from .daemon import Daemon
 from .wire import HANG, Client
 
 RING = 1024
+LAZY_SCAN = 2.0  # seconds after which a guest is looked at that did not ring
 REQ_CONS, REQ_PROD, RSP_CONS, RSP_PROD, FEATURES, CONNECTION, ERROR, EVTCHN_PORT = range(2048, 2080, 4)
 
 
@@ -19,10 +20,11 @@ def library():
     lib = ctypes.CDLL(path)
     u, p = ctypes.c_uint, ctypes.c_void_p
     for name, result, *args in (
-            ("host", p, ctypes.c_char_p), ("create", ctypes.c_int, p, u), ("shutdown", ctypes.c_int, p, u),
+            ("host", p, ctypes.c_char_p), ("create", ctypes.c_int, p, u), ("shutdown", ctypes.c_int, p, u), ("resume", ctypes.c_int, p, u),
             ("destroy", ctypes.c_int, p, u, ctypes.c_int), ("port", u, p, u), ("notify", ctypes.c_int, p, u),
             ("rung", ctypes.c_int, p, u), ("close", ctypes.c_int, p, u), ("set_id", None, p, u, u), ("connected", ctypes.c_int, p, u), ("ports_of", u, p, u),
-            ("page", p, p, u), ("load", u, p), ("store", None, p, u)):
+            ("rebind", u, p, u, u),
+            ("status_calls", u, p), ("page", p, p, u), ("load", u, p), ("store", None, p, u)):
         f = getattr(lib, "guest_" + name)
         f.restype, f.argtypes = result, args
     return lib
@@ -58,6 +60,10 @@ class XenHost:
     def shutdown(self, domid):
         self._do(self.lib.guest_shutdown(self.handle, domid))
 
+    def resume(self, domid):
+        """It runs on, after a suspension that was taken back."""
+        self._do(self.lib.guest_resume(self.handle, domid))
+
     def destroy(self, domid, tell=True):
         self._do(self.lib.guest_destroy(self.handle, domid, tell))
         self.domains.discard(domid)
@@ -81,7 +87,10 @@ class XenDaemon(Daemon):
 
 
 class Guest(Client):
-    """The kernel of a domain. `c.introduce(guest)` of a toolstack connects it."""
+    """The kernel of a domain. `c.introduce(guest)` of a toolstack connects it. Its style says when it rings: after all that
+    it writes and reads; as Linux does, only if the daemon may be waiting, which it then must find out by itself; or
+    after all that it writes and never after what it reads."""
+    ALWAYS, NEEDED, SILENT = "always", "needed", "silent"
 
     def __init__(self, host, domid, timeout=HANG, port=None):  # no connection to open
         self.host, self.domid, self.timeout = host, domid, timeout
@@ -91,7 +100,7 @@ class Guest(Client):
         self.bytes = (ctypes.c_ubyte * 4096).from_address(self.page)
         self.port = port or self.lib.guest_port(host.handle, domid)
         self.lazy = False  # does not notify
-        self.late_rings = 0
+        self.style = self.ALWAYS
 
     def close(self):
         pass
@@ -114,6 +123,13 @@ class Guest(Client):
     def close_port(self):
         """As any guest may."""
         self.lib.guest_close(self.host.handle, self.port)
+
+    def rebind(self):
+        """Resets its event channels and connects another port to the daemon's, from its own side, as Windows does."""
+        port = self.lib.guest_rebind(self.host.handle, self.domid, self.port)
+        if not port:
+            raise RuntimeError(f"guest {self.domid} cannot bind its port {self.port} anew")
+        self.port = port
 
     def rung(self):
         return bool(self.lib.guest_rung(self.host.handle, self.port))
@@ -142,24 +158,34 @@ class Guest(Client):
         self.set_word(REQ_PROD, prod + len(piece))
         return data[len(piece):]
 
-    def take(self):
+    def take(self, most=RING):
         """What lies in the other ring; the daemon is rung."""
         cons, prod = self.word(RSP_CONS), self.word(RSP_PROD)
         n = (prod - cons) & 0xffffffff
         if n > RING:
             raise AssertionError(f"the daemon made the indexes {cons} {prod}")
+        n = min(n, most)
         data = bytes(self.bytes[RING + (cons + i) % RING] for i in range(n))
         self.set_word(RSP_CONS, cons + n)
-        if n and not self.lazy:
+        # It was full before, as far as the daemon can have seen.
+        waits = (self.word(RSP_PROD) - cons) & 0xffffffff >= RING
+        if n and not self.lazy and (self.style == self.ALWAYS or self.style == self.NEEDED and waits):
             self.notify()
         return data
+
+    def put_and_ring(self, data):
+        prod = self.word(REQ_PROD)
+        rest = self.put(data)
+        # The daemon had read everything before that.
+        waits = (self.word(REQ_CONS) - prod) & 0x80000000 == 0
+        if len(rest) != len(data) and not self.lazy and (self.style != self.NEEDED or waits):
+            self.notify()
+        return rest
 
     def send_bytes(self, data):
         while data:
             before = len(data)
-            data = self.put(data)
-            if len(data) != before and not self.lazy:
-                self.notify()
+            data = self.put_and_ring(data)
             if data and len(data) == before:
                 self.buffer += self.take()
                 self._await_ring("room")

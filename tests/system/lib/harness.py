@@ -83,7 +83,7 @@ def main(*tests, peer=False):
     p.add_argument("--build", default=os.path.join(root(), "build"), help="build directory (default: build)")
     p.add_argument("--peer", choices=["C"], help="test Debian's C daemon instead, to test the test")
     p.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"), help="of random choices")
-    p.add_argument("--requests", type=int, default=options.requests, help="how many, for test_differential (0: no end)")
+    p.add_argument("--requests", type=int, default=options.requests, help="how many, for test_differential and test_differential_guests (0: no end)")
     p.add_argument("--keep", action="store_true", help="keep the temporary directories")
     p.add_argument("only", nargs="*", help="names of test functions")
     options.__dict__.update(vars(p.parse_args()))

@@ -11,6 +11,10 @@ BARRIER = 0xfffffff1  # req_id of the request that tells us that nothing is unde
 FLUSH = NAMES["GET_DOMAIN_PATH"]
 
 
+def two(value):
+    return value if isinstance(value, Two) else Two(value, value)
+
+
 class Lockstep:
     """`change`, if given, gets every message of our daemon and gives what the test is to see instead
     (None: nothing): so the test itself can be tested."""
@@ -31,11 +35,12 @@ class Lockstep:
         return Two([m for m in map(self.change, messages.ours) if m], messages.theirs)
 
     def ask(self, number, kind, payload, tx=0, more=False):
-        """Both replies. `more`: events may come after the reply, wait for them."""
+        """Both replies. `payload` and `tx`: the same for both, or a Two. `more`: events may come after the reply, wait for
+        them."""
         pair = self.pairs[number]
         req = self.ids.randrange(BARRIER)
-        for c in pair:
-            c.send(kind, payload, tx, req)
+        for c, data, transaction in zip(pair, two(payload), two(tx)):
+            c.send(kind, data, transaction, req)
         if more:
             for c in pair:
                 c.send(FLUSH, b"0\0", 0, BARRIER)

@@ -22,7 +22,8 @@ Cases about domains need an emulated host:
     host guest 5               the same, with its home directory, and introduced
     d5 READ name|              a request of domain 5 on its ring
     A INTRODUCE 5|1|$5|        $5: the event channel that domain 5 has made
-    host shutdown 5            it shuts down, or
+    host shutdown 5            it shuts down,
+    host resume 5              runs on, or
     host destroy 5             ends; the daemon has noticed when the next step comes
 
 In payloads: \\xNN a byte, \\| and \\\\ and \\s (blank) as themselves, {300*ab} repetition, <g> in an expected
@@ -37,7 +38,7 @@ from .wire import EVENT, ERROR, NAMES, Client, XsError, pack
 
 SYNC = 0xfffffff1  # req_id of the request that marks the end of what a step causes
 
-HOST_WORDS = ("create", "guest", "shutdown", "destroy")
+HOST_WORDS = ("create", "guest", "shutdown", "resume", "destroy")
 WORDS = (*NAMES, "?", "close")
 PEER_DOMAINS = range(1, 10)  # exist where no case is about domains
 
@@ -187,6 +188,8 @@ class Player:
             elif what == "destroy":
                 self.connections.pop(f"d{domid}", None)
                 self.destroy(domid)
+            elif what == "resume":
+                self.host.resume(domid)
             else:
                 c.watch("@releaseDomain", "player")
                 c.sync()
@@ -256,6 +259,12 @@ class Player:
             raise Mismatch("got " + (" ".join(f"[{show_message(m)}]" for m in got) or "nothing") + ", expected "
                            + (" ".join(f"[{e}]" for e in expected) or "nothing"))
 
+    def after_step(self):
+        """For others to do something that no client may notice."""
+
+    def after_all(self):
+        """The same, once in a case: what it has made is there still."""
+
     def play(self, case):
         """Raises Mismatch with what differs."""
         if self.host:
@@ -271,8 +280,10 @@ class Player:
             for number, (name, tx, what, payload, expected) in enumerate(case.steps, 1):
                 try:
                     self.step(name, tx, what, payload, expected)
+                    self.after_step()
                 except Mismatch as e:
                     raise Mismatch(f"step {number} ({name}{f'@{tx}' if tx else ''} {what} {show(payload)[:80]}): {e}") from None
+            self.after_all()
             for name in self.connections:
                 if is_guest(name) and not self.introduced(int(name[1:])):
                     continue

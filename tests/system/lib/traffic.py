@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Guests come, change and go: traffic as a real host makes it, until it is told to stop."""
+import os
 import threading
 
-from .wire import Closed, XsError
+from .wire import NAMES, Closed, XsError, pack
+
+BATCH = 200
 
 
 def guest_nodes(domid, generation=0):
@@ -87,3 +90,24 @@ class Traffic:
         if self.problems and not quietly:
             raise AssertionError("; ".join(self.problems))
         return sum(self.operations)
+
+
+def write_much(d, rounds, start, sleepers=None):
+    """Values that do not compress, pipelined; each round over the same 2000 nodes."""
+    with d.client() as c:
+        for round_ in range(start, start + rounds):
+            for first in range(0, 2000, BATCH):
+                c.send_bytes(b"".join(
+                    pack(NAMES["WRITE"], b"/bounded/%d/%d\0" % (i % 50, i) + os.urandom(250), req=i + 1)
+                    for i in range(first, first + BATCH)))
+                for i in range(first, first + BATCH):
+                    m = c.reply()
+                    if m.payload != b"OK\0":
+                        raise AssertionError(f"a write was answered {m}")
+                if sleepers and first % (4 * BATCH) == 0:
+                    sleepers.start()
+            tx = c.start()
+            c.write("/bounded/round", str(round_), tx)
+            c.write(f"/bounded/tx{round_ % 10}", os.urandom(100), tx)
+            c.end(tx)
+    return rounds * 2001

@@ -30,17 +30,35 @@ fact() { tr -d "\r" <"$console" | sed -n "s/.*XENRIG-FACT $1 \(.*\)/\1/p" | tail
 repo=$out/run/xsgit/store.git
 g() { git --git-dir="$repo" "$@"; }
 nothing_wrong() {
-    g fsck --full >"$out/fsck" 2>&1
+    g fsck --full --strict >"$out/fsck" 2>&1
     local rc=$?
     cat "$out/fsck"
     [ $rc = 0 ] && ! grep -E '^(error|missing|broken|warning)' "$out/fsck"
 }
+# numbers COUNT: the Seq of main's commits, from the first on, are 1, 2, … COUNT.
+numbers() {
+    cmp <(g log --first-parent --reverse --format='%(trailers:key=Seq,valueonly,separator=%x2C)' main) <(seq "$1")
+}
 sound_repository() {
     local commits seq
+    rm -rf "$out/run"
     check "$1: unpacks" tar -xzf "$out/store.tar.gz" -C "$out" || return
-    check "$1: git fsck finds nothing wrong" nothing_wrong
+    check "$1: git fsck --full --strict finds nothing wrong" nothing_wrong
     commits=$(g rev-list --first-parent --count main)
     seq=$(g log -1 --format='%(trailers:key=Seq,valueonly)' main | tr -d '\n')
     check "$1: main has as many commits ($commits) as its last Seq says ($seq)" [ "$commits" = "$seq" ]
+    check "$1: no number is missing or there twice" numbers "$commits"
     check "$1: nothing of ours was taken for somebody else's" [ -z "$(g for-each-ref refs/heads/rescued)" ]
+}
+
+# states PATH: the values that a device's state node went through, as xs-log tells them.
+states() { build/inspect/xs-log --repo "$repo" "/$1" | sed -n 's/.* = "\([0-9]\)" *\(ok\)\{0,1\}$/\1/p' | tr -d "\n"; }
+matches() { [[ $2 =~ $1 ]]; }
+# handshake NAME DOMID DEVICE [END]: Initialising, (Initialised,) Connected on both sides, and what the back end's has to end in.
+handshake() {
+    local front back
+    front=$(states "local/domain/$2/device/$3/state")
+    back=$(states "local/domain/0/backend/${3%/*}/$2/${3#*/}/state")
+    check "$1: xs-log tells the handshake of domain $2, $3: guest $front" matches '^13?4' "$front"
+    check "$1: xs-log tells the handshake of domain $2, $3: back end $back" matches "^12?4${4:-}" "$back"
 }
