@@ -131,7 +131,13 @@ void HistoryRefs::clear_way()
         if (::lstat(lock.c_str(), &st) == 0 && (st.st_mtime > now || now - st.st_mtime >= kStaleLock) &&
             (::unlink(lock.c_str()) == 0 || ::rmdir(lock.c_str()) == 0))
             report_(lock + " was left by a git that has died: removed");
-        if (::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode) || ::rmdir(path.c_str()) == 0)
+        if (::lstat(path.c_str(), &st) != 0)
+            continue;
+        if (!S_ISDIR(st.st_mode)) {
+            read(ref); // removes what is no ref
+            continue;
+        }
+        if (::rmdir(path.c_str()) == 0)
             continue;
         const std::string aside =
             path_ + "/refs/heads/aside-" + std::to_string(now) + "-" + path.substr(path.rfind('/') + 1);

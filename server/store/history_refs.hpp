@@ -22,8 +22,8 @@ public:
 
     /// In the order that keeps everything reachable at each step; main last. Throws GitError: some may have moved.
     void move_to(const Tips &tips);
-    /// After move_to() has failed. Removes what can stand in the way: locks of a git that has died, and directories of
-    /// somebody's refs, which are kept under refs/heads/aside-….
+    /// After move_to() has failed. Removes what can stand in the way: locks of a git that has died, files that are no
+    /// refs, and directories of somebody's refs, which are kept under refs/heads/aside-….
     void clear_way();
     /// Deletes refs of others that lead into history before commit `seq`, which is about to go, or to nothing: with
     /// them nobody could clone what stays. Refs to trees, blobs and commits of somebody's own stay. O(refs).

@@ -108,7 +108,7 @@ def layout():
     server = d.server_pid()
     with d.client() as c:
         d.kill_keeper()
-        wait_for(lambda: d.keeper_pid() not in (None, keeper), "a new keeper")
+        wait_for(lambda: d.server_pid() not in (None, server) and d.keeper_pid(), "a new server and its keeper")
         equal(d.keeper_pid(), server, "a killed keeper is replaced by the server, which makes a new server")
         equal(c.read("/"), b"", "connections go on")
     for signal_to in (d.server_pid, d.keeper_pid):

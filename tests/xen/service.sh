@@ -1,48 +1,11 @@
 # SPDX-License-Identifier: MIT
 # A Debian host that gets our daemon as its operator would: installed, enabled, started by Xen's init script,
 # updated under a live guest, disabled, removed. run.sh --host sysv: nobody but the init script; --host systemd: systemd
-# starts that, and the daemon as a unit. Variables (run.sh --env):
-#   SBIN, DAEMON   what "meson install" has put where
-#   UNITS=1        with systemd: units as Xen's own build installs them, instead of Debian's init script
+# starts that, and the daemon as a unit. Variables: see service-lib.sh.
 . /rig/lib.sh
-if [ "$UNITS" ]; then XS_PIDFILE=/run/xen/xenstored.pid; else XS_PIDFILE=/run/xenstore.pid; fi
-unset XENSTORED              # the rig's; the init script has one of that name
-[ "$RIG_INIT" = systemd ] && systemd=1 || systemd=''
-service() { timeout 100 "$SBIN/xsgit-service" "$@"; }
+. /root/service-lib.sh
 status_says() { service status | tee /tmp/status | grep -q "$1" || { cat /tmp/status; return 1; }; }
-start_xen() {
-    if [ "$UNITS" ]; then timeout 100 systemctl start xen-init-dom0 xenconsoled
-    elif [ $systemd ]; then timeout 100 systemctl start xen
-    else timeout 100 /etc/init.d/xen start
-    fi
-}
-count() { cat /proc/[0-9]*/stat 2>/dev/null | awk -v name="($1)" '$2 == name && $3 != "Z"' | wc -l; }
-keeper() { sed -n 's/^PPid:[^0-9]*//p' "/proc/$(xs_pid)/status"; }
-# The server that the pid file names is ours, is not $1, and is the only one of any kind.
-ours_alone() {
-    [ "$(xs_pid)" != "$1" ] && [ "$(readlink "/proc/$(xs_pid)/exe" | sed 's/ (deleted)$//')" = "$DAEMON" ] &&
-        [ "$(count xenstored) $(count xenstored-keep) $(count oxenstored)" = "1 1 0" ]
-}
 oom_scores() { cat "/proc/$(xs_pid)/oom_score_adj" "/proc/$(keeper)/oom_score_adj" | tr '\n' ' '; }
-guest_fine() { guest_ping "$id" "$1" && [ "$(guest_id g1)" = "$id" ]; }
-not() { ! "$@"; }
-same() { [ "$1" = "$2" ] || { echo "$1, not $2"; return 1; }; }
-
-# Named and wired like Xen's own. Each starts what it needs: nobody else loads modules or mounts xenfs.
-xens_units() {
-    rm /etc/init.d/xen /etc/default/xen
-    cd /usr/lib/systemd/system || return
-    printf '[Unit]\nConditionPathExists=/proc/xen\n[Mount]\nWhat=xenfs\nWhere=/proc/xen\nType=xenfs\n' > proc-xen.mount
-    unit() { # NAME TYPE EXEC
-        printf '[Unit]\nRequires=proc-xen.mount%s\nAfter=proc-xen.mount%s\nConditionPathExists=/proc/xen/capabilities
-[Service]\nType=%s\nRemainAfterExit=yes\nExecStart=%s\n[Install]\nWantedBy=multi-user.target\n' \
-            "$4" "$4" "$2" "$3" > "$1.service"
-    }
-    unit xenstored forking /usr/lib/xen-bin/xenstored
-    unit xen-init-dom0 oneshot /usr/lib/xen-bin/xen-init-dom0 ' xenstored.service'
-    unit xenconsoled simple '/usr/lib/xen-bin/xenconsoled -i --log=guest --log-dir=/var/log/xen/console' ' xenstored.service'
-    cd /root && systemctl daemon-reload
-}
 alias_is_there() { [ -L /etc/systemd/system/xenstored.service ]; }
 
 say "a Debian host on which Xen has not been started"
@@ -122,29 +85,16 @@ check "guest fine" guest_fine five
 rm /etc/default/xsgit
 [ ! $systemd ] || check "systemd had no reason to restart it" same "$(systemctl show -P NRestarts xsgit-xenstored)" 0
 
-if [ $systemd ]; then
-    # xenconsoled, QEMU and "xl create" have connections that they open only once.
-    nobody_noticed() { # NAME
-        check "guest fine" guest_fine "$1"
-        check "beats" guest_beats $id
-        check "another guest: xenconsoled has its connection still" guest_create g2
-        check "is served" guest_ping $(guest_id g2) hello
-        check "xl destroy" timeout 60 xl destroy g2
-    }
-    say "both processes killed at once"
-    was=$(xs_pid); k=$(keeper)
-    kill -STOP $k; kill -KILL $was $k
-    check "systemd starts the unit again" within 30 ours_alone $was
-    nobody_noticed six
-    say "systemctl restart"
+if [ $systemd ]; then # more of this in survive.sh
+    say "systemctl"
     was=$(xs_pid)
     check "restart" timeout 100 systemctl restart xsgit-xenstored
     check "that is another server, alone" within 10 ours_alone $was
-    nobody_noticed seven
+    check "guest fine" guest_fine six
     was=$(xs_pid)
     check "a stop is refused" not timeout 100 systemctl stop xsgit-xenstored
     check "and a restart" within 30 ours_alone $was
-    nobody_noticed eight
+    check "guest fine" guest_fine seven
 fi
 
 say "disable"

@@ -18,8 +18,9 @@ class GitError(Exception):
 
 
 def run(repo, *args, check=True, text=True, timeout=HANG * 5, stdin=None):
-    """Output of `git -C repo args`; with check=False (status, output, errors)."""
-    p = subprocess.run(["git", "-c", "safe.directory=*", "-C", repo, *args], capture_output=True, env=ENV,
+    """Output of `git -C repo args`; with check=False (status, output, errors). `repo` may be a mount.Elsewhere."""
+    enter, inside = getattr(repo, "enter", []), getattr(repo, "inside", repo)
+    p = subprocess.run([*enter, "git", "-c", "safe.directory=*", "-C", inside, *args], capture_output=True, env=ENV,
                        timeout=timeout, input=stdin)
     out = p.stdout.decode("utf-8", "replace") if text else p.stdout
     err = p.stderr.decode("utf-8", "replace")
