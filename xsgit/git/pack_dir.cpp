@@ -230,6 +230,14 @@ void PackDir::install(const std::string &name, const PackMark &mark, TempFile &p
     }
 }
 
+bool PackDir::is_whole(const std::string &name) const noexcept
+{
+    const auto there = [&](const char *suffix) {
+        return faccessat(fd(), pack_file(name, suffix).c_str(), F_OK, 0) == 0;
+    };
+    return there(".pack") && there(".idx");
+}
+
 Fd PackDir::remove(const std::string &name) noexcept
 {
     unlink("multi-pack-index");

@@ -88,9 +88,11 @@ public:
     /// Makes a pack go, and multi-pack-index with it, which may name it. The descriptor keeps the bytes
     /// until it is closed: freeing megabytes takes milliseconds, the caller may hold a lock.
     Fd remove(const std::string &name) noexcept;
+    /// Whether it can be read; also true while it appears again.
+    bool is_whole(const std::string &name) const noexcept;
     bool unlink(const std::string &file) noexcept;
 
-    /// Everything in the directory but our temporary files.
+    /// Everything in the directory but our temporary files. What is renamed meanwhile may be missing.
     Names list() const;
     /// Bytes of loose objects.
     std::uint64_t loose_bytes() const;

@@ -213,7 +213,8 @@ void PackStore::Impl::rescan()
     for (const std::string &name : before) {
         const bool whole =
             files.contains("pack-" + name + ".idx") && files.contains("pack-" + name + ".pack");
-        if (!whole && set.find(name)) {
+        // A list that is read in pieces can miss what is renamed meanwhile, as when a pack is written again.
+        if (!whole && set.find(name) && !dir.is_whole(name)) {
             dir.remove(name); // a .keep, or one without the other
             set.erase(name);
         }

@@ -4,13 +4,16 @@
 #include "support/scratch_repo.hpp"
 #include "xsgit/git/pack_store.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <doctest/doctest.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 using namespace xsgit;
 using namespace xsgit::test;
@@ -95,6 +98,39 @@ TEST_CASE("PackStore: a full file system is an exception, and nothing is left of
     repo.set_ref("refs/heads/main", published);
     check_clean(repo);
     CHECK(repo.git("rev-list --count main").output == std::to_string(count) + "\n");
+}
+
+TEST_CASE("PackStore: a pack that is written again, as after a restart, is not taken for one that vanished")
+{
+    ScratchRepo repo;
+    PackStore store(repo.objects(), {0, 1000, 0});
+    PackBuffer pack;
+    SampleHistory history(10);
+    history.keyframe(pack);
+    std::vector<FinishedPack> packs;
+    for (int i = 0; i < 400; ++i) { // more than one getdents() gives
+        history.steps(pack, 1);
+        packs.push_back(pack.finish());
+        store.add(packs.back(), 1);
+    }
+    std::int64_t now = 0;
+    std::size_t lost = 0;
+    for (int i = 0; i < 30 && lost == 0; ++i) {
+        std::atomic<bool> done = false;
+        std::thread writer([&] {
+            for (const FinishedPack &p : packs)
+                store.add(p, 1);
+            done = true;
+        });
+        while (!done)
+            store.maintain(now += 3600 * kSecond); // time enough for a look at all files, each time
+        writer.join();
+        for (const FinishedPack &p : packs)
+            lost += !exists(repo.packs() + "/pack-" + p.name + ".idx");
+    }
+    CHECK(lost == 0);
+    repo.set_ref("refs/heads/main", history.tip());
+    check_clean(repo);
 }
 
 TEST_CASE("PackStore: a file that may not grow (EFBIG)")
