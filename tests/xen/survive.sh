@@ -9,6 +9,7 @@ consoled() { systemctl show -P MainPID xenconsoled; }
 clients() { for p in $watcher $(consoled); do kill -0 "$p" || return 1; done; }
 # another PIDS: server and keeper run, and not both are those of before.
 another() { ours_alone && [ "$(xs_pid) $(keeper)" != "$1" ]; }
+few_packs() { [ "$(ls /run/xsgit/store.git/objects/pack/*.pack | wc -l)" -lt 40 ]; }
 seen() { grep -c /pong /tmp/watch.log; }
 watch_fired() { [ "$(seen)" -gt "$1" ]; }
 
@@ -28,11 +29,12 @@ check "guest fine" guest_fine before
 xenstore-watch /local/domain/$id/data/pong > /tmp/watch.log 2>&1 & watcher=$!
 
 say "work in the guest: both nodes are written in one transaction, and read in one"
-guest_sh $id 'touch /tmp/go; (bad=0; i=0; while [ -e /tmp/go ]; do i=$((i + 1))
-    xenstore-write data/work/a $i data/work/b $i || bad=$((bad + 1))
-    [ "$(echo $(xenstore-read data/work/a data/work/b))" = "$i $i" ] || bad=$((bad + 1))
-    dd if=/dev/zero of=/dev/xvda bs=4k count=16 2>/dev/null || bad=$((bad + 1))
-    echo "did=$i bad=$bad" > /tmp/did; done) > /dev/null 2>&1 & echo begun'
+# In one line: xenstore-read, which the guest gets it from, does not give newlines as they are.
+w='xenstore-write data/work/a $i data/work/b $i || bad=$((bad + 1))'
+r='[ "$(echo $(xenstore-read data/work/a data/work/b))" = "$i $i" ] || bad=$((bad + 1))'
+d='dd if=/dev/zero of=/dev/xvda bs=4k count=16 2>/dev/null || bad=$((bad + 1))'
+loop="while [ -e /tmp/go ]; do i=\$((i + 1)); $w; $r; $d; echo did=\$i bad=\$bad > /tmp/did; sleep 0.2; done"
+guest_sh $id "touch /tmp/go; bad=0; i=0; ($loop) > /dev/null 2>&1 & echo begun"
 check "it has begun" within 60 xs_read /local/domain/$id/data/work/b
 
 round=0
@@ -53,7 +55,6 @@ for how in server keeper both restart server both keeper restart both server; do
     check "$round, $how: dom0's watch" within 60 watch_fired $events
     check "$round, $how: dom0's clients live" clients
 done
-check "systemd counts the deaths of both only" same "$(systemctl show -P NRestarts xsgit-xenstored)" 3
 
 say "afterwards"
 guest_sh $id 'rm /tmp/go; sleep 2; cat /tmp/did' > /tmp/t; cat /tmp/t
@@ -70,5 +71,6 @@ check "xl destroy" timeout 60 xl destroy g2
 check "xl shutdown -w" timeout 60 xl shutdown -w g1
 check "its subtree removed" within 20 xs_gone /local/domain/$id
 kill $watcher
+check "packs that were merged go" within 100 few_packs # and are not sent out
 send_repository
 finish
