@@ -50,7 +50,8 @@ public:
         return e.conn;
     }
     /// The reply without a final NUL.
-    std::string ask(std::uint64_t conn, MsgType type, std::string_view payload, std::uint32_t tx = 0)
+    std::string ask(std::uint64_t conn, MsgType type, std::string_view payload, std::uint32_t tx = 0,
+                    std::string_view facts = "5 1;7 1;9 0")
     {
         std::string wire(kHeaderSize, '\0');
         server::write_header(
@@ -62,7 +63,7 @@ public:
         e.conn = conn;
         e.request = ++requests_;
         e.wire = wire;
-        e.facts = "5 1;7 1;9 0";
+        e.facts = facts;
         run(e);
         std::string reply;
         for (const server::Output &o : out_.items()) {

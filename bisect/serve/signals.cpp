@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "bisect/serve/signals.hpp"
+
+#include <cerrno>
+#include <sys/signalfd.h>
+#include <system_error>
+
+namespace xsgit::bisect {
+
+Signals::Signals()
+{
+    sigset_t held;
+    sigemptyset(&held);
+    for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD})
+        sigaddset(&held, s);
+    // Who ignores it never hears of a child's end.
+    struct sigaction usual {};
+    usual.sa_handler = SIG_DFL;
+    sigaction(SIGCHLD, &usual, &child_before_);
+    sigprocmask(SIG_BLOCK, &held, &before_);
+    fd_.reset(signalfd(-1, &held, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!fd_)
+        throw std::system_error(errno, std::generic_category(), "waiting for signals");
+}
+
+Signals::~Signals()
+{
+    sigprocmask(SIG_SETMASK, &before_, nullptr);
+    sigaction(SIGCHLD, &child_before_, nullptr);
+}
+
+std::optional<Signals::Caught> Signals::take()
+{
+    signalfd_siginfo info{};
+    if (::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info))
+        return std::nullopt;
+    return Caught{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+}
+
+} // namespace xsgit::bisect
