@@ -5,6 +5,7 @@
 #include "inspect/failure.hpp"
 #include "inspect/time_spec.hpp"
 #include "xsgit/base/escape.hpp"
+#include "xsgit/git/first_parents.hpp"
 #include "xsgit/git/walk.hpp"
 
 #include <charconv>
@@ -59,6 +60,15 @@ Oid step_of(const RepositoryView &view, const CommitInfo &merge, std::uint32_t s
     no_revision(spec, fmt::format("#{} has {} steps", parse_trailers(merge.message).seq, steps.size()));
 }
 
+/// Main is counted without gaps, so the place of a number is known: ids are enough to get there. Nullopt where others
+/// committed, too, or history is shorter.
+std::optional<WalkedCommit> at_its_place(const RepositoryView &view, std::uint64_t seq)
+{
+    const auto id = FirstParents(view.repo(), view.tip()).at(view.tip_seq() - seq);
+    auto c = id ? HistoryWalk(view.repo(), *id).next() : std::nullopt;
+    return c && c->trailers.seq == seq && c->trailers.step == 0 ? std::move(c) : std::nullopt;
+}
+
 Oid by_number(const RepositoryView &view, std::string_view spec)
 {
     const auto wanted = parse_number(spec.substr(1));
@@ -67,11 +77,16 @@ Oid by_number(const RepositoryView &view, std::string_view spec)
     if (wanted->seq > view.tip_seq())
         no_revision(spec, view.tip_seq() == 0 ? "there is no commit yet"
                                               : fmt::format("the newest is #{}", view.tip_seq()));
+    const auto found = [&](const WalkedCommit &c) {
+        return wanted->step == 0 ? c.info.id : step_of(view, c.info, wanted->step, spec);
+    };
+    if (const auto c = at_its_place(view, wanted->seq))
+        return found(*c);
     std::uint64_t oldest = 0;
     HistoryWalk walk(view.repo(), view.tip());
     while (auto c = walk.next()) {
         if (c->trailers.seq == wanted->seq)
-            return wanted->step == 0 ? c->info.id : step_of(view, c->info, wanted->step, spec);
+            return found(*c);
         if (c->trailers.seq != 0 && c->trailers.seq < wanted->seq)
             no_revision(spec, "this history does not have it");
         if (c->trailers.seq != 0)

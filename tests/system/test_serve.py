@@ -21,8 +21,10 @@ def tool(name):
 
 @functools.cache
 def server():
-    """A daemon with a guest that was renamed: see moments()."""
-    return daemon.Daemon().start()
+    """See moments()."""
+    d = daemon.Daemon().start()
+    git.settle(d)  # from here on there is a commit
+    return d
 
 
 @functools.cache

@@ -34,6 +34,13 @@ public:
 
     bool contains(const Oid &commit)
     {
+        const std::vector<Oid> &now = commits();
+        return std::binary_search(now.begin(), now.end(), commit);
+    }
+
+    /// In order.
+    const std::vector<Oid> &commits()
+    {
         struct stat now {};
         const bool there = stat(path_.c_str(), &now) == 0;
         if (!there) {
@@ -45,7 +52,7 @@ public:
             read();
             seen_ = now;
         }
-        return std::binary_search(commits_.begin(), commits_.end(), commit);
+        return commits_;
     }
 
 private:
@@ -237,6 +244,7 @@ public:
     }
 
     bool is_shallow(const Oid &commit) const override { return shallow_->contains(commit); }
+    std::vector<Oid> shallow_commits() const override { return shallow_->commits(); }
 
     void add_memory(const PackBuffer &pack) override
     {

@@ -88,6 +88,8 @@ public:
     virtual std::optional<Oid> rev_parse(const std::string &spec) const = 0;
     /// Commits in `shallow`: history ends there though the object names parents.
     virtual bool is_shallow(const Oid &commit) const = 0;
+    /// All of them as they are now, in order: for those who ask about very many commits.
+    virtual std::vector<Oid> shallow_commits() const = 0;
 
     /// Makes the objects of `pack` (a tail that nobody published) readable through this object only. Copies it.
     virtual void add_memory(const PackBuffer &pack) = 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "xsgit/git/first_parents.hpp"
 #include "xsgit/git/walk.hpp"
 
 #include "git_sandbox.hpp"
@@ -104,4 +105,38 @@ TEST_CASE("an epoch is dropped while one walks")
     CHECK(walk.was_cut());
     Repository &repo = later.repo();
     CHECK(side_commits(repo, *box.repo().commit(last)).empty());
+}
+
+TEST_CASE("the ids of main alone")
+{
+    Sandbox box;
+    HistoryWriter writer({}, {}, 1);
+    fill(writer);
+    box.publish(writer);
+    const Oid merge = writer.tips().main;
+    std::vector<Oid> ids;
+    for (HistoryWalk walk(box.repo(), merge); const auto c = walk.next();)
+        ids.push_back(c->info.id);
+    FirstParents history(box.repo(), merge);
+    CHECK(history.read() == 0);
+    CHECK(history.at(1) == ids[1]);
+    CHECK(history.read() == 2);
+    CHECK(history.find(ids[0]) == 0);
+    CHECK(history.find(ids[2]) == 2);
+    CHECK(!history.at(3));
+    CHECK(!history.find(box.repo().commit(merge)->parents[1]));
+    CHECK(history.read() == 3);
+    CHECK(!history.was_cut());
+
+    CHECK(!FirstParents(box.repo(), Oid{}).at(0));
+    CHECK_THROWS_AS(FirstParents(box.repo(), writer.tips().main_tree).at(0), GitError);
+    Oid missing = merge;
+    missing.bytes[0] ^= 1;
+    CHECK_THROWS_AS(FirstParents(box.repo(), missing).at(0), GitError);
+
+    std::ofstream(box.repo_path() + "/shallow") << ids[1].hex() << "\n";
+    FirstParents rest(box.repo(), merge);
+    CHECK(!rest.find(ids[2]));
+    CHECK(rest.read() == 2);
+    CHECK(rest.was_cut());
 }
