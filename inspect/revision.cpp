@@ -8,6 +8,7 @@
 #include "xsgit/git/first_parents.hpp"
 #include "xsgit/git/walk.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
 
@@ -97,22 +98,43 @@ Oid by_number(const RepositoryView &view, std::string_view spec)
     no_revision(spec, "");
 }
 
+std::int64_t time_of(const WalkedCommit &c)
+{
+    return c.trailers.time_us != 0 ? c.trailers.time_us : c.info.seconds * 1'000'000;
+}
+
+/// Steps that double, then halves: the daemon's clock never runs backwards, so few commits have to be looked at.
 Oid by_time(const RepositoryView &view, std::string_view spec, std::int64_t us, bool utc)
 {
-    std::uint64_t oldest = 0;
-    std::int64_t oldest_us = 0;
-    HistoryWalk walk(view.repo(), view.tip());
-    while (auto c = walk.next()) {
-        const std::int64_t at = c->trailers.time_us != 0 ? c->trailers.time_us : c->info.seconds * 1'000'000;
-        if (at <= us)
-            return c->info.id;
-        oldest = c->trailers.seq;
-        oldest_us = at;
+    FirstParents history(view.repo(), view.tip());
+    const auto commit = [&](std::size_t n) {
+        return HistoryWalk(view.repo(), *history.at(n)).next().value();
+    };
+    const auto in_time = [&](std::size_t n) { return time_of(commit(n)) <= us; };
+    std::size_t later = 0; // so many at the end of history are later
+    std::optional<std::size_t> found;
+    for (std::size_t step = 1; !found && (history.at(later + step - 1) || later < history.read());
+         step *= 2) {
+        const std::size_t n = std::min(later + step, history.read()) - 1;
+        if (in_time(n))
+            found = n;
+        else
+            later = n + 1;
     }
-    if (walk.was_cut())
-        pruned(spec, oldest);
-    no_revision(spec, view.tip().is_null() ? std::string("there is no commit yet")
-                                           : "history begins at " + long_time(oldest_us, utc));
+    if (!found && later == 0)
+        no_revision(spec, "there is no commit yet");
+    if (!found && history.was_cut())
+        pruned(spec, commit(later - 1).trailers.seq);
+    if (!found)
+        no_revision(spec, "history begins at " + long_time(time_of(commit(later - 1)), utc));
+    while (later < *found) {
+        const std::size_t middle = later + (*found - later) / 2;
+        if (in_time(middle))
+            found = middle;
+        else
+            later = middle + 1;
+    }
+    return *history.at(*found);
 }
 
 /// Git's HEAD and branches are the published ends, and a clone calls them otherwise; ours are the ends.

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import time
 
-from lib import daemon, git, harness
+from lib import git, harness
 from lib.harness import check, equal
+from lib.tools import server, show, tip, tool
 from lib.wire import HANG, XsError
 
 # A script as an operator has it: plain xenstore clients, no idea of git or of the past.
@@ -21,17 +22,6 @@ done
 exit 0
 """
 LONG, CULPRIT = 100_001, 34_567
-
-
-def tool(name):
-    return os.path.join(harness.options.build, name)
-
-
-@functools.cache
-def server():
-    d = daemon.Daemon().start()
-    git.settle(d)  # from here on there is a commit
-    return d
 
 
 def run(*args, repo=None, words=None, timeout=HANG):
@@ -45,13 +35,6 @@ def run(*args, repo=None, words=None, timeout=HANG):
 @functools.cache
 def temporary():
     return harness.temporary("bisect")
-
-
-def tip():
-    """The daemon's last commit, by its number."""
-    p = subprocess.run([tool("inspect/xs-show"), "--repo", server().repo], check=True, text=True, stdout=subprocess.PIPE,
-                       timeout=HANG)
-    return p.stdout.split("\n", 1)[0].split()[-1]
 
 
 def found(*args, **kw):
@@ -207,8 +190,7 @@ def endings():
 
 
 def commit_of(number):
-    return json.loads(subprocess.run([tool("inspect/xs-show"), "--repo", server().repo, "-o", "json", number], check=True,
-                                     stdout=subprocess.PIPE, text=True).stdout)["commit"]
+    return json.loads(show("-o", "json", number))["commit"]
 
 
 def logs():

@@ -7,24 +7,13 @@ import resource
 import signal
 import subprocess
 
-from lib import daemon, git, harness
+from lib import git, harness
 from lib.harness import check, equal
+from lib.tools import server, show, tip, tool
 from lib.wire import HANG, Closed, Client, XsError, pack, walk
 
 GUESTS = 100
 LIMIT_MS = 100
-
-
-def tool(name):
-    return os.path.join(harness.options.build, name)
-
-
-@functools.cache
-def server():
-    """See moments()."""
-    d = daemon.Daemon().start()
-    git.settle(d)  # from here on there is a commit
-    return d
 
 
 @functools.cache
@@ -55,16 +44,6 @@ def run(*args, repo=None):
     p = subprocess.run([tool("bisect/xs-serve"), *args], capture_output=True, text=True, env=environment(repo),
                        timeout=HANG, stdin=subprocess.DEVNULL)
     return p.returncode, p.stdout, p.stderr
-
-
-def show(*args):
-    return subprocess.run([tool("inspect/xs-show"), "--repo", server().repo, *args], check=True, text=True,
-                          stdout=subprocess.PIPE, timeout=HANG).stdout
-
-
-def tip():
-    """The daemon's last commit, by its number."""
-    return show().split("\n", 1)[0].split()[-1]
 
 
 def nothing_left(text):

@@ -224,6 +224,28 @@ TEST_CASE("revisions")
         CHECK_MESSAGE(code_of(*view, none) == kNoRevision, none);
 }
 
+TEST_CASE("every moment of a history")
+{
+    TestStore s;
+    const auto d0 = s.connect();
+    for (int length = 1; length < 20; ++length) {
+        s.write(d0, "/n", std::to_string(length));
+        s.publish();
+        const auto view = RepositoryView::open(s.path);
+        const auto seq = [&](std::int64_t us) {
+            const std::string at = "@" + std::to_string(us / 1'000'000) + (us % 1'000'000 ? ".999999" : "");
+            return parse_trailers(view->repo().commit(resolve(*view, at, true))->message).seq;
+        };
+        for (HistoryWalk walk(view->repo(), view->tip()); const auto c = walk.next();) {
+            CHECK(seq(c->trailers.time_us) == c->trailers.seq);
+            if (c->trailers.seq > 1)
+                CHECK(seq(c->trailers.time_us - 1) == c->trailers.seq - 1);
+            else
+                CHECK_THROWS_AS(seq(c->trailers.time_us - 1), ToolFailure);
+        }
+    }
+}
+
 TEST_CASE("revisions that were pruned")
 {
     TestStore s;
