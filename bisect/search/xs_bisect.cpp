@@ -66,6 +66,9 @@ Ends ends_of(const RepositoryView &view, const Options &o, const std::vector<Log
     Ends e;
     const auto logged_bad = o.bad.empty() ? end_in_log(known, Verdict::Bad) : std::nullopt;
     e.bad = logged_bad ? *logged_bad : resolve(view, o.bad, utc);
+    if (logged_bad && !view.repo().exists(e.bad))
+        throw ToolFailure(kNoRevision, "the log is of another history: commit " + e.bad.hex() +
+                                           " is not in " + view.path());
     if (o.find_good)
         return e;
     e.good = o.good.empty() ? end_in_log(known, Verdict::Good) : resolve(view, o.good, utc);

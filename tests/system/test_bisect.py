@@ -217,6 +217,10 @@ def logs():
     status, out, err = run("--replay", log)
     check(status == 0 and out.startswith(f"{first} rm "), "now the log alone has it", (status, out, err))
     with open(log, "w", encoding="ascii") as f:
+        f.write(re.sub("^bad ", "bad " + "12" * 20 + " # ", text, 1, re.M))
+    status, _, err = run("--replay", log, "--path", "/a", "--exists")
+    check(status == 4 and "of another history" in err, "a log of another history is refused", (status, err))
+    with open(log, "w", encoding="ascii") as f:
         f.write(re.sub("^good ", "best ", text, 1, re.M))
     status, _, err = run("--replay", log)
     check(status == 2 and "log, line " in err, "a log that says something else is refused", (status, err))
