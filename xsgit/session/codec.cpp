@@ -151,7 +151,7 @@ Decoded decode_as(std::string_view bytes)
     Decoded d;
     T body;
     Take take(bytes);
-    take.number(d.delta_us, kDeltaMax);
+    take.number(d.delta_us, kTimeMax);
     fields(take, body);
     d.body = std::move(body);
     return d;
@@ -172,12 +172,12 @@ std::string encode(const Body &body, std::uint64_t delta_us)
 {
     std::string out;
     Put put(out);
-    put.number(delta_us, kDeltaMax);
+    put.number(delta_us, kTimeMax);
     std::visit([&](const auto &b) { fields(put, b); }, body);
     return out;
 }
 
-std::optional<Decoded> decode(std::uint8_t kind, std::string_view bytes)
+Decoded decode(std::uint8_t kind, std::string_view bytes)
 {
     switch (static_cast<Kind>(kind)) {
     case Kind::Meta:
@@ -207,7 +207,9 @@ std::optional<Decoded> decode(std::uint8_t kind, std::string_view bytes)
     case Kind::End:
         return decode_as<End>(bytes);
     }
-    return std::nullopt;
+    Decoded d;
+    Take(bytes).number(d.delta_us, kTimeMax);
+    return d;
 }
 
 std::optional<std::uint64_t> connection_of(const Body &body) noexcept

@@ -43,10 +43,10 @@ std::string encode(const Body &body, std::uint64_t delta_us);
 
 struct Decoded {
     std::uint64_t delta_us = 0;
-    Body body;
+    std::optional<Body> body; // nullopt: a kind that is not known
 };
-/// Nullopt: a kind that is not known. Throws BadBody. Bytes behind what is known of a body are ignored.
-std::optional<Decoded> decode(std::uint8_t kind, std::string_view bytes);
+/// Throws BadBody. Bytes behind what is known of a body are ignored.
+Decoded decode(std::uint8_t kind, std::string_view bytes);
 
 /// Unsigned LEB128: seven bits a byte, the lowest first.
 void put_varint(std::string &out, std::uint64_t v);

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/core.h>
-#include <limits>
 #include <utility>
 
 namespace xsgit::session {
@@ -131,34 +130,30 @@ std::optional<Record> Reader::read()
         const std::uint32_t check = check_of(check_, rest.substr(0, checked));
         if (little(rest.substr(checked, kCheckBytes)) != check)
             damaged("its bytes are not what was written, or a record before it is missing");
-        std::optional<Decoded> decoded;
+        Decoded decoded;
         try {
             decoded = decode(kind, body.substr(0, length));
         } catch (const BadBody &e) {
             damaged(e.what());
         }
-        if (!decoded && !(kind & kOptional))
+        if (!decoded.body && !(kind & kOptional))
             damaged(fmt::format("its kind, {}, is not known to this program", kind));
-        if (decoded) {
-            if (const std::string why = rules_.refuse(decoded->body); !why.empty())
-                damaged(why);
-            if (decoded->delta_us >
-                static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) - at_us_)
-                damaged("its time is beyond all bounds");
-        } else if (records_ == 0) {
-            damaged("the description of the session must come first");
-        }
+        if (const std::string why = decoded.body ? rules_.refuse(*decoded.body) : rules_.refuse(Note());
+            !why.empty())
+            damaged(why);
+        if (decoded.delta_us > kTimeMax - at_us_)
+            damaged("its time is beyond all bounds");
+        at_us_ += decoded.delta_us;
         used_ += checked + kCheckBytes;
         bytes_ += checked + kCheckBytes;
         check_ = check;
         ++records_;
-        if (!decoded) {
+        if (!decoded.body) {
             ++skipped_;
             continue;
         }
-        at_us_ += decoded->delta_us;
-        complete_ = std::holds_alternative<End>(decoded->body);
-        return Record{at_us_, std::move(decoded->body)};
+        complete_ = std::holds_alternative<End>(*decoded.body);
+        return Record{at_us_, std::move(*decoded.body)};
     }
     return std::nullopt;
 }

@@ -19,8 +19,8 @@ inline constexpr std::size_t kFactsMax = 8192;
 inline constexpr std::size_t kWordsMax = 1024; // source, daemon, notes, names of processes
 /// Connections open at the same time.
 inline constexpr std::size_t kOpenMax = 65536;
-/// Between two records: about 30 years.
-inline constexpr std::uint64_t kDeltaMax = 1'000'000'000'000'000;
+/// Microseconds since the begin: about 30 years.
+inline constexpr std::uint64_t kTimeMax = 1'000'000'000'000'000;
 
 /// The first record of every session, and only there.
 struct Meta {

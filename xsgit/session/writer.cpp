@@ -42,6 +42,8 @@ void Writer::add(std::uint64_t at_us, const Body &body)
     std::string bytes;
     try {
         at_us = std::max(at_us, last_us_);
+        if (at_us > kTimeMax)
+            throw BadBody("its time is beyond all bounds");
         bytes = encode(body, at_us - last_us_);
     } catch (const BadBody &e) {
         throw NotWritable(fmt::format("a session cannot hold this record: {}", e.what()));

@@ -199,7 +199,7 @@ TEST_CASE("session: hostile records end the reading, optional ones are skipped")
 {
     const std::string bytes = written({{0, Opened{1, false, {}, {}, {}, {}, ""}}});
     CHECK(contains(read_all(with_record(bytes, 99, "\0"s)).damage, "kind, 99, is not known"));
-    CHECK(read_all(with_record(with_record(bytes, 0xf3, ""), 3, "\0\1"s)).records.size() == 2);
+    CHECK(read_all(with_record(with_record(bytes, 0xf3, "\5more"s), 3, "\0\1"s)).records.size() == 2);
     CHECK(contains(read_all(with_record(bytes, 3, "\0\2"s)).damage, "connection 2 is not open"));
     CHECK(contains(read_all(with_record(bytes, 2, "\0\1\0\0\0\0\0\0"s)).damage, "open already"));
     CHECK(contains(read_all(with_record(bytes, 10, "\0\0\0\0"s)).damage, "where none was announced"));
@@ -210,6 +210,10 @@ TEST_CASE("session: hostile records end the reading, optional ones are skipped")
     CHECK(contains(read_all(with_record(bytes, 128, "\0\x20xy"s)).damage, "only 2 are left"));
     CHECK(contains(read_all(with_record(bytes, 3, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"s)).damage,
                    "64 bits"));
+    CHECK(read_all(with_record(with_record(bytes, 0xf3, "\5more"s), 3, "\2\1"s)).records.back().at_us == 7);
+    CHECK(contains(read_all(with_record(bytes, 0xf3, "")).damage, "middle of a number"));
+    CHECK(contains(read_all(with_record(bytes, 0xf3, "\x80\x80\x9a\xa6\xea\xaf\xe3\x02"s)).damage,
+                   "is the most"));
     CHECK(contains(read_all(bytes + "\x03\xff\xff\xff\xff\xff").damage, "length"));
     CHECK(contains(read_all(bytes + "\x03\xff\xff\xff\x0f\0"s).damage, "32768 are the most"));
     CHECK(contains(read_all(with_record(with_record(bytes, 12, "\0\0"s), 3, "\0\1"s)).damage,
@@ -226,6 +230,7 @@ TEST_CASE("session: the writer refuses what no reader would take, and goes on")
     CHECK_THROWS_AS(w.add(6, Closed{2}), NotWritable);
     CHECK_THROWS_AS(w.add(6, Note{std::string(kWordsMax + 1, 'x')}), NotWritable);
     CHECK_THROWS_AS(w.add(6, kMeta), NotWritable);
+    CHECK_THROWS_AS(w.add(kTimeMax + 1, Closed{1}), NotWritable);
     w.add(3, Closed{1}); // the clock went back
     CHECK(read_all(bytes).records ==
           std::vector<Record>{{5, Opened{1, false, {}, {}, {}, {}, ""}}, {5, Closed{1}}});
