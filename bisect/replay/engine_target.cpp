@@ -32,6 +32,9 @@ std::string error_name(const session::Message *reply)
     return reply->payload.substr(0, reply->payload.size() - 1);
 }
 
+/// Larger ids of connections are not kept: the engine counts on from there.
+constexpr std::uint64_t kConnMost = std::uint64_t{1} << 48;
+
 /// What the domain's number was when nobody has recorded it.
 std::uint64_t assumed_id(std::uint32_t domid) { return domid + 0x10000u; }
 
@@ -118,7 +121,8 @@ void EngineTarget::open(std::size_t client, const session::Opened &who)
 {
     Impl &s = *impl_;
     const std::uint32_t domid = who.domid.value_or(0);
-    std::uint64_t conn = std::max(who.conn, s.state.next_connection()); // as recorded, where that is possible
+    // As recorded, where that is possible.
+    std::uint64_t conn = std::max(who.conn < kConnMost ? who.conn : 0, s.state.next_connection());
     const auto made = s.rings.find(domid);
     if (who.transport == session::Transport::Ring && made != s.rings.end()) {
         conn = made->second;

@@ -10,10 +10,11 @@ namespace xsgit::replay {
 
 namespace {
 
-/// News of domains, and rings that come and go with them, bind everybody.
+/// News of domains, and rings that come and go with them, bind everybody; and who was there at the begin stays so.
 bool is_barrier(const Script &s, const Step &step)
 {
-    return std::holds_alternative<session::Domains>(step.what) ||
+    const auto *opened = std::get_if<session::Opened>(&step.what);
+    return (opened && opened->before) || std::holds_alternative<session::Domains>(step.what) ||
            (!step.request() && s.clients[step.client].transport == session::Transport::Ring);
 }
 

@@ -80,6 +80,10 @@ void ScriptBuilder::add(const Record &r, std::uint64_t number)
     } else if (const auto *node = std::get_if<session::Node>(&r.body)) {
         script_.start->push_back(*node);
     } else if (const auto *watch = std::get_if<Watch>(&r.body)) {
+        for (const Step &step : script_.steps)
+            if (!std::holds_alternative<Opened>(step.what) || !std::get<Opened>(step.what).before)
+                throw NotPlayable(fmt::format(
+                    "record {}: a watch of the starting state stands behind the first step", number));
         script_.watches.push_back(*watch);
         script_.watches.back().conn = open(watch->conn).client;
     } else if (std::holds_alternative<Dropped>(r.body) && !dropped_) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Session files. The input is one as it stands; and, as a reader of damage stops at the first wrong check, it is also the
 // bodies of records (kind, length, bytes) that are framed with a correct one. Whatever is read must be written again
-// and read back the same.
+// and read back the same; and it is played, in its own and in another order.
+#include "bisect/replay/record_again.hpp"
+#include "bisect/replay/replay.hpp"
 #include "world.hpp"
 #include "xsgit/session/codec.hpp"
 #include "xsgit/session/frame.hpp"
@@ -34,6 +36,24 @@ std::vector<Record> read_all(std::string_view bytes, Meta &meta)
     return records;
 }
 
+void play(const xsgit::replay::Script &script)
+{
+    using namespace xsgit::replay;
+    Answers answers;
+    ReplayOptions options;
+    options.after = [&](const Step &, const std::vector<Received> &came) { answers.push_back(came); };
+    EngineTarget engine(script);
+    replay(script, engine, options);
+    require(answers.size() == script.steps.size(), "steps were left out");
+    std::string written;
+    write_session(script, answers, [&](std::string_view part) { written += part; });
+    require(test_case(script, answers, "x").starts_with("== x\n"), "no test case");
+    options = {};
+    options.check = true;
+    EngineTarget again(script);
+    replay(script, again, options);
+}
+
 void judge(std::string_view bytes)
 {
     Meta meta;
@@ -43,6 +63,16 @@ void judge(std::string_view bytes)
     for (const Record &r : records)
         w.add(r);
     require(read_all(again, meta) == records, "read back otherwise than written");
+    try {
+        xsgit::replay::ScriptBuilder builder;
+        builder.add({0, meta}, 1);
+        for (std::size_t i = 0; i < records.size(); ++i)
+            builder.add(records[i], i + 2);
+        const xsgit::replay::Script script = std::move(builder).finish();
+        play(script);
+        play(reinterleave(script, 1));
+    } catch (const xsgit::replay::NotPlayable &) {
+    }
 }
 
 void put_check(std::string &to, std::uint32_t check)
