@@ -20,7 +20,10 @@ namespace {
 
 void add_options(CLI::App &app, ReplayRequest &o)
 {
-    app.add_option("SESSION", o.session, "a session file, or - for standard input")->required();
+    app.add_option("SESSION", o.session, "a session file, or - for standard input");
+    app.add_option("--from", o.from, "play the store's history instead: what was done after this commit ...")
+        ->type_name("REV");
+    app.add_option("--to", o.to, "... up to this one (default: the end)")->type_name("REV")->needs("--from");
     app.add_flag("--show", o.show, "print it, a line for each record, and play nothing");
     app.add_option("--against", o.stage.against,
                    "play to the daemon on this socket (default: in this process)")
@@ -63,6 +66,12 @@ void add_options(CLI::App &app, ReplayRequest &o)
 
 void must_fit(ReplayRequest &o)
 {
+    if (o.session.empty() == o.from.empty())
+        usage("name a session, or commits with --from and --to");
+    if (!o.from.empty() && o.show)
+        usage("--show prints a session file; of commits, -o FILE makes one");
+    if (!o.from.empty() && o.check && (o.minimize || !o.stage.against.empty()))
+        usage("commits are checked in this process, and as a whole: leave out --against and --minimize");
     const bool node = o.node.value || o.node.exists || o.node.missing;
     if (node == o.node.path.empty())
         usage("--path goes with --is, --exists or --missing");

@@ -12,7 +12,8 @@
 namespace xsgit::replay {
 
 struct ReplayRequest {
-    std::string session, speed = "max", until, output, test, fails_if;
+    std::string session, from, to; // a session, or commits
+    std::string speed = "max", until, output, test, fails_if;
     Stage stage;
     NodePredicate node;
     std::optional<std::uint64_t> seed;

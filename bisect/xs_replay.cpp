@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // xs-replay: plays a recorded session again: in this process or to a daemon, checked, compared, shuffled, made smaller.
+#include "bisect/replay/history.hpp"
 #include "bisect/replay/minimize.hpp"
 #include "bisect/replay_options.hpp"
+#include "inspect/revision.hpp"
 #include "inspect/tool.hpp"
 #include "server/engine/state.hpp"
 #include "xsgit/session/reader.hpp"
@@ -75,6 +77,12 @@ public:
 private:
     void load()
     {
+        if (!o_.from.empty()) {
+            view_ = tool_.open();
+            to_ = resolve(*view_, o_.to, tool_.utc());
+            script_ = history_script(*view_, resolve(*view_, o_.from, tool_.utc()), to_);
+            return;
+        }
         script_ = load_script(o_.session);
         if (!script_.damage.empty())
             tool_.note(
@@ -119,7 +127,7 @@ private:
     int play()
     {
         ReplayOptions r;
-        r.check = o_.check;
+        r.check = o_.check && !view_; // history has no replies
         set_until(o_.until, r);
         const Pace pace(speed_of(o_.speed));
         bool stepping = o_.step;
@@ -152,6 +160,8 @@ private:
             report(outcome);
             return kDiffers;
         }
+        if (view_ && o_.check)
+            return compare_with_commit(outcome, dynamic_cast<const EngineTarget &>(*target).state());
         if (o_.dump)
             print(state_text(dynamic_cast<const EngineTarget &>(*target).state()));
         else if (!o_.step)
@@ -160,6 +170,15 @@ private:
                                   ? fmt::format(", {} messages compared: no difference", outcome.compared)
                                   : std::string()));
         return o_.node.path.empty() ? static_cast<int>(kOk) : verdict(holds(o_.node, *target, script_));
+    }
+
+    int compare_with_commit(const Outcome &outcome, const server::State &state) const
+    {
+        const std::string difference = differing_node(state, *view_, to_);
+        print(difference.empty()
+                  ? fmt::format("{} requests: the store is that of the commit\n", outcome.requests)
+                  : "the store is not that of the commit:\n" + difference + "\n");
+        return difference.empty() ? kOk : kDiffers;
     }
 
     int verdict(bool fails) const
@@ -265,6 +284,8 @@ private:
 
     Tool &tool_;
     ReplayRequest &o_;
+    std::unique_ptr<RepositoryView> view_; // with --from
+    Oid to_;
     Script script_;
     Answers answers_;
 };

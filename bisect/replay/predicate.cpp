@@ -45,9 +45,10 @@ int run_shell(const std::string &command, const std::vector<std::pair<std::strin
     std::vector<std::string> environment;
     for (char **v = environ; *v; ++v)
         environment.emplace_back(*v);
-    for (const auto &[name, value] : variables) {
-        std::erase_if(environment, [&](const std::string &v) { return v.starts_with(name + "="); });
-        environment.push_back(name + "=" + value);
+    for (const auto &variable : variables) {
+        const std::string head = variable.first + "=";
+        std::erase_if(environment, [&](const std::string &v) { return v.starts_with(head); });
+        environment.push_back(head + variable.second);
     }
     std::vector<char *> env;
     for (std::string &v : environment)

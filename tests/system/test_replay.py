@@ -312,6 +312,41 @@ def step_by_step():
     check(status == 2 and "--speed" in err, "a speed that is none", err)
 
 
+def history():
+    """Commits of a repository, played from each of several to the end, give the same store."""
+    server = daemon.daemon()
+    with server.client() as a, server.client() as b:
+        for n in range(30):
+            (a if n % 3 else b).write("/h/%d" % (n % 7), "v%d \x00\xff" % n)
+        a.mkdir("/h/dir/below")
+        a.set_perms("/h/dir", ["n0", "r5", "w6"])
+        tx, other = b.start(), a.start()
+        b.write("/h/dir/in", "in a transaction", tx)
+        a.write("/h/1", "meanwhile")
+        b.rm("/h/dir/below", tx)
+        b.set_perms("/h/dir/in", ["b7"], tx)
+        b.end(tx)
+        a.write("/h/none", "x", other)
+        a.end(other, False)
+        a.rm("/h/3")
+        a.write("/h/0", "")
+    for first in ("#1", "#10", "main~1"):
+        status, out, err = replay("--repo", server.repo, "--from", first, "--check")
+        check(status == 0 and "the store is that of the commit" in out, f"history from {first} to the end", out + err)
+    status, out, err = replay("--repo", server.repo, "--from", "#1", "--to", "#20", "--check", "-o", at("history"))
+    check(status == 0, "history up to a commit", out + err)
+    status, before, _ = replay("--repo", server.repo, "--from", "#1", "--to", "#20", "--dump")
+    status, out, err = replay(at("history"), "--dump")
+    equal(out.split("\n\n")[0], before.split("\n\n")[0], "written down as a session it plays to the same store")
+    fresh = daemon.daemon()
+    status, out, err = replay("--repo", server.repo, "--from", "#1", "--against", fresh.socket)
+    with fresh.client() as c:
+        equal((status, c.read("/h/dir/in"), c.exists("/h/none")), (0, b"in a transaction", False), "history is played to another daemon")
+    equal(replay("--repo", server.repo, "--from", "#10", "--to", "#5")[0], 4, "a --to before --from")
+    equal(replay("--repo", server.repo, "--from", "#99999")[0], 4, "no such commit")
+    equal(replay("--repo", server.repo, "--from", "#1", at("history"))[0], 2, "a session and commits")
+
+
 def bad_files():
     good = bytes(s.Writer().end().data)
     w = s.Writer()
@@ -367,4 +402,4 @@ def bad_sockets():
 
 
 harness.main(recorded_life, changed_reply, missing_and_additional_events, starting_state, guests, minimize, minimize_race, seeds,
-             tests_from_sessions, step_by_step, bad_files, bad_sockets)
+             tests_from_sessions, step_by_step, history, bad_files, bad_sockets)
