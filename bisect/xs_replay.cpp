@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // xs-replay: plays a recorded session again: in this process or to a daemon, checked, compared, shuffled, made smaller.
+#include "bisect/replay/commit_ids.hpp"
 #include "bisect/replay/history.hpp"
 #include "bisect/replay/minimize.hpp"
 #include "bisect/replay_options.hpp"
@@ -146,7 +147,14 @@ private:
         if (!o_.fails_if.empty())
             return verdict(with_directory([&](const Fails &fails) { return fails(script_); }));
         reset(o_.stage);
-        const auto target = make_target(o_.stage.against, script_, o_.stage);
+        std::optional<CommitIds> commits;
+        if (o_.commits && script_.start)
+            throw NotPlayable(
+                "it begins in the middle of a history: what came before decides the ids of commits, too");
+        if (o_.commits)
+            commits.emplace();
+        const auto target = o_.commits ? std::make_unique<EngineTarget>(script_, &*commits)
+                                       : make_target(o_.stage.against, script_, o_.stage);
         Outcome outcome;
         if (o_.stage.compare.empty()) {
             outcome = replay::replay(script_, *target, r);
@@ -160,11 +168,13 @@ private:
             report(outcome);
             return kDiffers;
         }
+        if (commits)
+            print(fmt::format("commit {}\n", commits->tips().main.hex()));
         if (view_ && o_.check)
             return compare_with_commit(outcome, dynamic_cast<const EngineTarget &>(*target).state());
         if (o_.dump)
             print(state_text(dynamic_cast<const EngineTarget &>(*target).state()));
-        else if (!o_.step)
+        else if (!o_.step && !o_.commits)
             print(fmt::format("{} requests{}\n", outcome.requests,
                               o_.check || !o_.stage.compare.empty()
                                   ? fmt::format(", {} messages compared: no difference", outcome.compared)

@@ -8,7 +8,7 @@ import random
 import re
 import subprocess
 
-from lib import daemon, harness, script
+from lib import daemon, harness, script, toolstack
 from lib import session as s
 from lib.harness import check, equal
 from lib.wire import EVENT, HANG, NAMES, Client, XsError, pack
@@ -347,6 +347,75 @@ def history():
     equal(replay("--repo", server.repo, "--from", "#1", at("history"))[0], 2, "a session and commits")
 
 
+def history_of_guests():
+    """Domains that come, write with their own rights, and die."""
+    host, server = toolstack.start()
+    with server.client() as c:
+        c.write("/before", "guests")
+        five, six = toolstack.introduce(host, c, 5), toolstack.introduce(host, c, 6)
+        five.write("data/mine", "5")
+        six.write("data/x", "6")
+        c.write("/shared", "s")
+        c.set_perms("/shared", ["n5", "r6", "r9"])  # there is no domain 9
+        five.write("/shared/below", "inherits")
+        c.set_perms("/shared/below", ["n0", "r5"])
+        host.destroy(5)
+        daemon.wait_for(lambda: not toolstack.introduced(c, 5), "the end of domain 5")
+        c.write("/after", "all")
+    for first in ("#2", "#10", "main~2"):
+        status, out, err = replay("--repo", server.repo, "--from", first, "--check")
+        check(status == 0, f"guests in history from {first}", out + err)
+    status, out, err = replay("--repo", server.repo, "--from", "#2", "--check", "--until", "5")
+    check(status == 1 and "not that of the commit" in out and "now: " in out, "half of it is another store", out + err)
+    server.stop()
+
+
+def commit_ids():
+    """A session from the daemon's start, with the times of its commits, makes the same commits."""
+    server = daemon.daemon()
+    asked = []  # (connection, request, payload, transaction)
+    with server.client() as a, server.client() as b:
+        def ask(who, kind, payload, tx=0):
+            asked.append((1 if who is a else 2, kind, payload, tx))
+            return who.request(kind, payload, tx)
+        for n in range(200):
+            ask(a if n % 3 else b, WRITE, b"/c/%d\0%d" % (n % 50, n))
+        ask(a, NAMES["SET_PERMS"], b"/c\0n0\0r5\0")
+        tx = int(ask(b, START, b"\0")[:-1])
+        ask(b, WRITE, b"/c/1\0tx", tx)
+        ask(b, RM, b"/c/2\0", tx)
+        ask(a, WRITE, b"/c/3\0between")
+        ask(b, END, b"T\0", tx)
+    log = []
+
+    def whole():
+        """When the last commit is published."""
+        nonlocal log
+        p = subprocess.run(["git", "--git-dir", server.repo, "log", "--reverse", "--first-parent",
+                            "--format=%H%x00%s%x00%B%x01", "main"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        log = p.stdout.decode().split("\x01\n")[:-1]
+        return log and "\0commit 2 operations\0" in log[-1]
+    daemon.wait_for(whole, "the last commit")
+    times = [int(re.search(r"^Time: (\d+)$", c, re.M)[1]) for c in log]
+    conns = [re.search(r"^Conn: (\d+) \(pid (\d+) (.*)\)$", c, re.M) for c in log[1:]]
+    numbers = sorted({int(c[1]) for c in conns})
+    equal(len(numbers), 2, "two connections made all commits")
+    w = s.Writer(start_us=times[0])
+    for number in numbers:
+        who = next(c for c in conns if int(c[1]) == number)
+        w.add(0, s.OPENED, number, 0, 1, 0, int(who[2]), None, who[3])
+    commit = 1
+    for conn, kind, payload, tx in asked:
+        makes_one = tx == 0 and kind != START or kind == END
+        w.add(times[commit] - times[0] if makes_one else w.time, s.REQUEST, numbers[conn - 1], kind, 1, tx, 0, payload, b"")
+        commit += makes_one
+    equal(commit, len(log), "a time for each")
+    path = w.end().save(at("commits"))
+    equal(replay("--commit", path)[1], f"commit {log[-1][:40]}\n", "the same commit comes out")
+    check(replay("--commit", "--until", "150", path)[1] == f"commit {log[150][:40]}\n", "and after 150 requests the one that was it then")
+    server.stop()
+
+
 def bad_files():
     good = bytes(s.Writer().end().data)
     w = s.Writer()
@@ -402,4 +471,4 @@ def bad_sockets():
 
 
 harness.main(recorded_life, changed_reply, missing_and_additional_events, starting_state, guests, minimize, minimize_race, seeds,
-             tests_from_sessions, step_by_step, history, bad_files, bad_sockets)
+             tests_from_sessions, step_by_step, history, history_of_guests, commit_ids, bad_files, bad_sockets)
