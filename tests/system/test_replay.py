@@ -6,7 +6,9 @@ import functools
 import os
 import random
 import re
+import socket
 import subprocess
+import threading
 
 from lib import daemon, harness, script, toolstack
 from lib import session as s
@@ -470,5 +472,65 @@ def bad_sockets():
     check(status == 2 and "--reset" in err, "--minimize against a daemon needs it fresh", err)
 
 
+def two_daemons():
+    """The first divergence of two daemons, and the smallest session that has one."""
+    server = daemon.daemon()
+    with server.client() as c:
+        c.write("/only-here", "x")
+    w = s.Writer()
+    for conn in (1, 2, 3):
+        w.open(conn)
+    for n in range(30):
+        w.ask(1 + n % 3, WRITE, b"/n/%d\0v" % n)
+    w.request(2, READ, b"/only-here\0")
+    w.ask(3, WRITE, b"/n/last\0v")
+    path = w.end().save(at("two"))
+    status, out, err = replay("--against", server.socket, "--compare", "engine", path)
+    check(status == 1 and "request 1 READ /only-here|" in out and ": READ x" in out and "engine: ERROR ENOENT|" in out,
+          "--compare names the first divergence", out + err)
+    reset = f"XENSTORED_PATH={server.socket} xenstore-rm /n 2>/dev/null; true"
+    status, out, err = replay("--against", server.socket, "--compare", "engine", "--minimize", "--reset", reset, path,
+                              "-o", at("two-small"))
+    kept = [r[7] for r in s.read(open(at("two-small"), "rb").read()) if r[1] == s.REQUEST]
+    equal((status, kept), (0, [b"/only-here\0"]), "--minimize finds the one request")
+    status, out, err = replay("--against", server.socket, "--path", "/n/4", "--exists", "--minimize", "--reset", reset, path)
+    check(status == 0 and "1 of 32 requests fail, too" in out and "WRITE /n/4|v" in out, "with a node of the daemon", out + err)
+    status, _, err = replay("--against", server.socket, "--reset", "exit 3", path)
+    check(status == 3 and "status 3" in err, "a --reset that fails", err)
+    server.stop()
+
+
+def answer_once(listener, what):
+    """A daemon that takes one request and does `what` with the connection."""
+    def serve():
+        c, _ = listener.accept()
+        with c:
+            c.recv(4096)
+            what(c)
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return thread
+
+
+def daemons_that_misbehave():
+    w = s.Writer()
+    w.open(1)
+    w.ask(1, WRITE, b"/n\0x")
+    path = w.end().save(at("plain"))
+    for name, what, status, why in (
+            ("closes", lambda c: None, 1, "now: (the connection was closed)"),
+            ("sends nonsense", lambda c: c.sendall(b"\xff" * 64), 3, "this is no xenstored"),
+            ("answers otherwise", lambda c: (c.sendall(pack(ERROR, b"EIO\0", 0, 1)), c.recv(1)), 1, "now: ERROR EIO|"),
+            ("is silent", lambda c: c.recv(1), 3, "no reply within 0.3 s")):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(at("fake-" + name[0] + name[-1]))
+            listener.listen()
+            thread = answer_once(listener, what)
+            got, out, err = replay("--check", path, "--against", listener.getsockname(), "--timeout", "0.3" if status == 3 else str(HANG))
+            thread.join(HANG)
+        check(got == status and why in out + err, f"a daemon that {name}", (got, out, err))
+
+
 harness.main(recorded_life, changed_reply, missing_and_additional_events, starting_state, guests, minimize, minimize_race, seeds,
-             tests_from_sessions, step_by_step, history, history_of_guests, commit_ids, bad_files, bad_sockets)
+             tests_from_sessions, step_by_step, history, history_of_guests, commit_ids, bad_files, bad_sockets, two_daemons,
+             daemons_that_misbehave)
