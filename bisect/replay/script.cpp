@@ -13,6 +13,13 @@ namespace xsgit::replay {
 
 using namespace session;
 
+namespace {
+
+/// Requests of a connection among which a reply's is looked for.
+constexpr std::size_t kLookAhead = 1024;
+
+} // namespace
+
 std::size_t Script::requests() const noexcept
 {
     return static_cast<std::size_t>(
@@ -62,9 +69,15 @@ void ScriptBuilder::add(const Record &r, std::uint64_t number)
         request(r, number);
     } else if (const auto *reply = std::get_if<Reply>(&r.body)) {
         Open &o = open(reply->conn);
-        if (o.next_unanswered == o.unanswered.size())
+        // Replies come in the order of the requests, but a recorder may have missed some.
+        const auto end = std::min(o.unanswered.size(), o.next_unanswered + kLookAhead);
+        std::size_t at = o.next_unanswered;
+        while (at < end && script_.steps[o.unanswered[at]].request()->req_id != reply->req_id)
+            ++at;
+        if (at == end)
             return; // of a request before the session
-        const std::size_t step = o.unanswered[o.next_unanswered++];
+        o.next_unanswered = at + 1;
+        const std::size_t step = o.unanswered[at];
         script_.steps[step].reply = *reply;
         last_reply_[o.client] = step;
         script_.received.push_back({o.client, false, false, *reply});

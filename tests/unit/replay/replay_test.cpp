@@ -68,6 +68,31 @@ TEST_CASE("replay: events and replies of one client are in order when the daemon
     CHECK(!session(false, "proxy"));
 }
 
+TEST_CASE("replay: a reply that nobody recorded is not missed, and the others find their requests")
+{
+    const auto session = [](const std::string &last) {
+        Said said;
+        said.open(1);
+        const auto message = [](MsgType type, std::uint32_t req, std::string payload) {
+            return xsgit::session::Message{
+                1, static_cast<std::uint32_t>(type), req, 0, false, std::move(payload)};
+        };
+        said.add(xsgit::session::Request{message(MsgType::Write, 1, "/a\0x"s), ""});
+        said.add(xsgit::session::Request{message(MsgType::Read, 2, "/none\0"s), ""}); // its reply is lost
+        said.add(xsgit::session::Request{message(MsgType::Read, 3, "/a\0"s), ""});
+        said.add(xsgit::session::Reply{message(MsgType::Write, 1, "OK\0"s)});
+        said.add(xsgit::session::Reply{message(MsgType::Read, 3, last)});
+        Script s = said.script();
+        s.complete = true;
+        return check(s);
+    };
+    CHECK(!session("x").difference);
+    const Outcome wrong = session("y");
+    REQUIRE(wrong.difference);
+    CHECK(wrong.difference->record == 7);
+    CHECK(received_text(*wrong.difference->got) == "READ x");
+}
+
 TEST_CASE("replay: behind dropped messages nothing is checked, before them everything")
 {
     const auto session = [](bool before) {
