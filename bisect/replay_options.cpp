@@ -34,6 +34,8 @@ void add_options(CLI::App &app, ReplayRequest &o)
            "--compare", o.stage.compare,
            "play to this daemon as well (\"engine\": in this process), name the first difference of the two")
         ->type_name("SOCKET2");
+    app.add_flag("--lenient", o.stage.lenient,
+                 "compare without the order of children and the names of errors");
     app.add_option("--speed", o.speed, "max (default), recorded, or how many times as fast")->type_name("N");
     app.add_flag("--step", o.step, "show each step and what came, and wait for a line of input");
     app.add_option("--until", o.until, "end after so many requests, or so long after the begin: 100, 1.5s")

@@ -128,6 +128,7 @@ private:
     int play()
     {
         ReplayOptions r;
+        r.lenient = o_.stage.lenient;
         r.check = o_.check && !view_; // history has no replies
         set_until(o_.until, r);
         const Pace pace(speed_of(o_.speed));
@@ -215,6 +216,7 @@ private:
         reset(o_.stage);
         ReplayOptions r;
         r.check = true;
+        r.lenient = o_.stage.lenient;
         const Outcome first = replay::replay(script_, *make_target(o_.stage.against, script_, o_.stage), r);
         if (!first.difference)
             return not_failing();

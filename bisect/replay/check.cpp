@@ -25,7 +25,7 @@ std::optional<Difference> Checker::compare()
     for (const auto &[k, yes] : fresh_) {
         Streams &s = streams_[k];
         for (; !s.expected.empty() && !s.got.empty(); s.expected.pop_front(), s.got.pop_front())
-            if (!same_message(s.expected.front().m, s.got.front()))
+            if (!same_message(s.expected.front().m, s.got.front(), lenient_))
                 return Difference{k.first, s.expected.front().m, s.got.front(), s.expected.front().record};
     }
     fresh_.clear();

@@ -20,10 +20,10 @@ struct Difference {
 };
 
 /// Two streams of messages to each client, compared as far as both have come. Replies and events of a client are
-/// compared one after the other (`together`), or each for itself, when it is not known how they followed each other.
+/// compared one after the other (`together`), or each for itself, when it is not known how they followed each other. `lenient`: see same_message().
 class Checker {
 public:
-    explicit Checker(bool together) : together_(together) {}
+    Checker(bool together, bool lenient) : together_(together), lenient_(lenient) {}
 
     void expect(Received m, std::uint64_t record);
     void got(Received m);
@@ -44,7 +44,7 @@ private:
     };
     using Key = std::pair<std::size_t, bool>;
     Key key(const Received &m) const { return {m.client, !together_ && m.event}; }
-    bool together_;
+    bool together_, lenient_;
     std::map<Key, Streams> streams_;
     std::map<Key, bool> fresh_; // those that changed since compare()
 };

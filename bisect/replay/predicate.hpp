@@ -19,6 +19,7 @@ struct Stage {
     std::string compare; // another socket, or "engine"; empty: nobody
     std::string reset;   // a shell command that makes the daemons fresh, before each try; empty: none
     std::chrono::milliseconds patience{10000};
+    bool lenient = false; // in comparisons: see same_message()
 };
 
 /// A target for one play of `script`. Throws NotPlayable.

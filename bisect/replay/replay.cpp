@@ -55,7 +55,7 @@ Outcome replay(const Script &script, Target &target, const ReplayOptions &option
 {
     // Only the daemon itself knows in which order it said things to one client because of another.
     const bool own = script.meta.source.starts_with("tap");
-    Checker checker(own);
+    Checker checker(own, options.lenient);
     if (options.check)
         for (std::size_t i = 0; i < script.known_until; ++i)
             checker.expect(script.received[i], script.received_records[i]);
@@ -108,7 +108,7 @@ Outcome replay(const Script &script, Target &target, const ReplayOptions &option
 
 Outcome compare(const Script &script, Target &a, Target &b, const ReplayOptions &options)
 {
-    Checker checker(false);
+    Checker checker(false, options.lenient);
     Runner first(script, a), second(script, b);
     Progress progress(script, options);
     Outcome o;

@@ -16,7 +16,8 @@
 namespace xsgit::replay {
 
 struct ReplayOptions {
-    bool check = false; // against the recording
+    bool check = false;   // against the recording
+    bool lenient = false; // see same_message()
     /// Ends before the step that would be a request too many, or later than this.
     std::uint64_t requests = std::numeric_limits<std::uint64_t>::max();
     std::uint64_t until_us = std::numeric_limits<std::uint64_t>::max();

@@ -35,7 +35,8 @@ private:
 std::uint32_t started_transaction(const session::Message &m);
 
 /// Whether a target's message is what was recorded, but for what may differ: the id of a new transaction, the number
-/// before DIRECTORY_PART's list, CONTROL's words, redacted payloads.
-bool same_message(const Received &recorded, const Received &got);
+/// before DIRECTORY_PART's list, CONTROL's words, redacted payloads. `lenient`: and for what another xenstored may do
+/// otherwise: the order of children, and which error it is.
+bool same_message(const Received &recorded, const Received &got, bool lenient);
 
 } // namespace xsgit::replay

@@ -112,6 +112,11 @@ def recorded_life():
     check(status == 0 and "no difference" in out, "daemon and engine agree step by step", out + err)
     with fresh.client() as c:
         equal(c.read("/r/1"), b"in a transaction", "the other daemon has the nodes now")
+    peer = daemon.PeerC().start()
+    status, out, err = replay("--check", "--lenient", path, "--against", peer.socket)
+    check(status == 0 and "no difference" in out, "and Xen's C daemon, but for the order of children", out + err)
+    status, out, err = replay("--check", path, "--against", peer.socket)
+    check(status == 1 and "DIRECTORY /r|" in out, "in which it differs", out + err)
     status, out, err = replay("--show", path)
     check(re.search(r"^\d+\.\d{6} c2 request 7 WRITE /r/1\|value 1$", out, re.M),
           "--show has a line for the request", out + err)
