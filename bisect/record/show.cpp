@@ -2,38 +2,21 @@
 // Record by record, so that any length will do.
 #include "bisect/record/show.hpp"
 
+#include "bisect/record/input.hpp"
 #include "bisect/record/json.hpp"
 #include "inspect/failure.hpp"
 #include "inspect/tool.hpp"
-#include "server/daemon/unique_fd.hpp"
 #include "xsgit/base/escape.hpp"
 #include "xsgit/session/reader.hpp"
 #include "xsgit/session/text.hpp"
 
-#include <cerrno>
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <system_error>
 
 namespace xsgit::record {
 
 namespace {
 
 using inspect::kDiffers, inspect::kNoRepository, inspect::kOk, inspect::ToolFailure;
-
-session::Reader::Source source_of(int fd, const std::string &path)
-{
-    return [fd, path](char *to, std::size_t n) {
-        ssize_t got;
-        do
-            got = ::read(fd, to, n);
-        while (got < 0 && errno == EINTR);
-        if (got < 0)
-            throw ToolFailure(kNoRepository, fmt::format("cannot read {}: {}", path,
-                                                         std::generic_category().message(errno)));
-        return static_cast<std::size_t>(got);
-    };
-}
 
 void show_record(const session::Record &r, bool json)
 {
@@ -67,12 +50,9 @@ int show_all(session::Reader &reader, const std::string &path, bool json)
 
 int show(const std::string &path, bool json)
 {
-    const server::UniqueFd fd(path == "-" ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd)
-        throw ToolFailure(kNoRepository, fmt::format("cannot open {}: {}", escape(path),
-                                                     std::generic_category().message(errno)));
+    Input input(path);
     try {
-        session::Reader reader(source_of(fd.get(), path));
+        session::Reader reader(input.source());
         return show_all(reader, path, json);
     } catch (const session::NotASession &e) {
         throw ToolFailure(kNoRepository, fmt::format("{}: {}", escape(path), e.what()));

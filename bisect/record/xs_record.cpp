@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // xs-record: records what is said between a xenstored and its clients.
+#include "bisect/record/import/import.hpp"
+#include "bisect/record/input.hpp"
 #include "bisect/record/proxy.hpp"
 #include "bisect/record/show.hpp"
 #include "inspect/tool.hpp"
+#include "xsgit/base/escape.hpp"
 
 #include <csignal>
 #include <fmt/core.h>
+#include <map>
 #include <sys/signalfd.h>
 
 using namespace xsgit;
@@ -20,7 +24,7 @@ struct Options {
     FileOptions file;
     std::vector<std::string> redact;
     ProxyOptions proxy;
-    std::string input;
+    std::string input, from = "auto";
     bool json = false;
 };
 
@@ -49,6 +53,28 @@ int run_proxy(const Tool &tool, const Options &o)
     const bool good = proxy.run(stop.get());
     tool.note(fmt::format("{} records, {} bytes", file.records(), file.bytes()));
     return good ? kOk : kDiffers;
+}
+
+const std::map<std::string, LogKind> kLogs = {{"auto", LogKind::Auto},
+                                              {"strace", LogKind::Strace},
+                                              {"c-trace", LogKind::CTrace},
+                                              {"oxenstored", LogKind::Oxenstored}};
+
+int run_import(const Tool &tool, const Options &o)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const Redaction redaction(o.redact);
+    Input input(o.input);
+    try {
+        const Imported done = import_log(kLogs.at(o.from), input.source(), o.file, redaction);
+        tool.note(fmt::format("{}: {} lines, {} messages", done.source, done.lines, done.messages));
+        tool.note(done.about);
+        for (const std::string &text : done.notes)
+            tool.note(text);
+    } catch (const std::runtime_error &e) {
+        throw inspect::ToolFailure(inspect::kNoRepository, fmt::format("{}: {}", escape(o.input), e.what()));
+    }
+    return kOk;
 }
 
 void add_output(CLI::App &command, Options &o)
@@ -100,5 +126,20 @@ int main(int argc, char **argv)
     shown->add_option("FILE", o.input, "the session; -: standard input")->required();
     shown->add_flag("--json", o.json, "one JSON object per record and line");
 
-    return tool.run(argc, argv, [&] { return *proxy ? run_proxy(tool, o) : show(o.input, o.json); });
+    CLI::App *import = app.add_subcommand("import", "make a session of a log");
+    import->add_option("FILE", o.input, "the log; -: standard input")->required();
+    std::vector<std::string> kinds;
+    for (const auto &[name, kind] : kLogs)
+        kinds.push_back(name);
+    import
+        ->add_option("--from", o.from,
+                     "what it is: auto (the first lines say so), strace, c-trace, oxenstored")
+        ->check(CLI::IsMember(kinds))
+        ->type_name("KIND");
+    add_output(*import, o);
+    add_rotation(*import, o);
+
+    return tool.run(argc, argv, [&] {
+        return *proxy ? run_proxy(tool, o) : *import ? run_import(tool, o) : show(o.input, o.json);
+    });
 }

@@ -14,7 +14,7 @@ from lib import daemon, harness, recording
 from lib.daemon import wait_for
 from lib.harness import check, equal
 from lib.recording import Proxy, payload, records, text
-from lib.wire import EVENT, HANG, NAMES, Client, Closed, pack
+from lib.wire import EVENT, HANG, NAMES, Client, Closed, XsError, pack
 
 READ, WRITE = NAMES["READ"], NAMES["WRITE"]
 REQUESTS = 150  # of each client in the storm
@@ -287,4 +287,124 @@ def full():
     equal(sum(r["kind"] == "request" for r in records(p.file, whole=False)), 4, "what fits in can be read")
 
 
-harness.main(tools, storm, killed, damaged, rotation, redaction, garbage, slow, gone, full)
+def said(path):
+    """What was said on each connection, as [(kind, type, tx, payload)], without what logs have not: numbers of requests."""
+    out = {}
+    for r in records(path):
+        if r["kind"] in ("request", "reply", "event"):
+            out.setdefault(r["conn"], []).append((r["kind"], r["type"], r["tx_id"], payload(r)))
+    return list(out.values())
+
+
+def talk(proxy):
+    with p_client(proxy) as c:
+        tx = c.start()
+        c.write("/import/a", "two words\nand lines", tx)
+        c.write("/import/b", b"\\ \"", tx)
+        c.end(tx)
+        c.watch("/import", "a token")
+        c.set_perms("/import/a", ["n0", "r3"])
+        tx = c.start()
+        c.rm("/import/b", tx)
+        c.end(tx)
+        try:
+            c.mkdir("/import/ bad")
+        except XsError:
+            pass
+        c.get_perms("/import/a")
+        c.directory("/import")
+        c.read("/import/a")
+        c.unwatch("/import", "a token")
+        c.sync()
+
+
+def import_session(kind, log, *options):
+    out = os.path.join(harness.temporary("import"), "session")
+    status, _, err = recording.run("import", "--from", kind, log, "-o", out, *options)
+    check(status == 0, f"xs-record import --from {kind}", err)
+    return out, err
+
+
+def unordered_events(messages):
+    """Requests and replies in their order, events in theirs: a daemon may send them in another order than it logs them."""
+    return ([m for m in messages if m[0] != "event"], [m for m in messages if m[0] == "event"])
+
+
+def import_c_trace():
+    """The trace of Debian's C daemon, and of ours, against what the proxy recorded meanwhile."""
+    for name in ("Debian's C daemon", "this project's daemon"):
+        d = harness.temporary("trace")
+        trace = os.path.join(d, "trace")
+        peer = daemon.PeerC(options=["-T", trace]).start() if "C" in name else daemon.Daemon(options=["-T", trace]).start()
+        p = Proxy(peer.socket)
+        talk(p)
+        wait_for(lambda: b" close\n" in recording.run("show", p.file)[1], "the end of the connection")
+        p.stop()
+        peer.stop()
+        out, err = import_session("auto", trace)
+        want = said(p.file)[0]
+        found = [c for c in said(out) if c[0][1] == "TRANSACTION_START"]
+        equal([unordered_events(c) for c in found], [unordered_events(want)], f"{name}: all messages are found in its trace")
+        check(b"import c-trace: " in err and b"which has seconds only" in err, "what such files never have is said", err)
+        check("which has seconds only" in text(out)[0], "in the session, too", text(out)[0])
+
+
+def import_oxenstored():
+    script = os.path.join(daemon.fake_host(), "peers.sh")
+    host = harness.temporary("ox")
+    daemon.PeerC().start().stop()  # fetches both
+    pid, path = subprocess.run([script, "start", "ox", host], check=True, stdout=subprocess.PIPE, timeout=HANG).stdout.decode().split()
+    try:
+        p = Proxy(path)
+        talk(p)
+        wait_for(lambda: b" close\n" in recording.run("show", p.file)[1], "the end of the connection")
+        p.stop()
+    finally:
+        os.kill(int(pid), signal.SIGKILL)
+    out, err = import_session("auto", os.path.join(host, "var/log/xen/xenstored-access.log"))
+    logged = ("WRITE", "RM", "MKDIR", "SET_PERMS", "WATCH", "UNWATCH", "TRANSACTION_START", "TRANSACTION_END")
+    found = [c for c in said(out) if c[0][1] == "TRANSACTION_START"]
+    equal([[m for m in c if m[0] == "request"] for c in found],
+          [[m for m in said(p.file)[0] if m[0] == "request" and m[1] in logged]], "all requests that oxenstored logs are found in its log")
+    equal([m for m in found[0] if m[0] == "event"], [m for m in said(p.file)[0] if m[0] == "event"], "its events, too")
+    check(b"no replies but errors" in err, "what such logs never have is said", err)
+
+
+def import_strace():
+    """A real client under strace, against what the proxy recorded meanwhile."""
+    if not check(daemon.which("strace"), "strace is there"):
+        return
+    calls = "trace=read,write,recvfrom,sendto,recvmsg,sendmsg,readv,writev,connect,close,clone,clone3"
+    for options in (["-xx", "-tt"], ["-ttt", "-yy"]):
+        p = Proxy(server().socket)
+        log = os.path.join(p.dir, "strace")
+        status = subprocess.run(["strace", "-f", "-e", calls, "-s", "65536", *options, "-o", log, "xenstore-write", "/strace/a", "x" * 3000,
+                                 "/strace/b", "2"], env=dict(os.environ, XENSTORED_PATH=p.socket), timeout=HANG, check=False).returncode
+        with subprocess.Popen(["strace", "-f", "-A", "-e", calls, "-s", "65536", *options, "-o", log, "xenstore-watch", "-n", "2", "/strace"],
+                              env=dict(os.environ, XENSTORED_PATH=p.socket), stdout=subprocess.PIPE) as w:
+            w.stdout.readline()
+            with server().client() as c:
+                c.write("/strace/b", "3")
+            w.stdout.readline()
+            equal((status, w.wait(HANG)), (0, 0), "strace and its clients end")
+        wait_for(lambda: recording.run("show", p.file)[1].count(b" close\n") == 2, "the end of the connections")
+        p.stop()
+        out, err = import_session("auto", log)
+        equal(said(out), said(p.file), f"strace -f {' '.join(options)}: all messages are found in its log")
+        check(b"import strace: " in err and err.count(b"\n") == 2, "nothing is missing, nothing was guessed", err)
+
+
+def import_refused():
+    d = harness.temporary("import")
+    log = os.path.join(d, "log")
+    for content, words in ((b"hello\n", b"name its kind with --from"), (b"x" * 2000000, b"line 1 is longer than 1048576 bytes")):
+        with open(log, "wb") as f:
+            f.write(content)
+        status, _, err = recording.run("import", log, "-o", os.path.join(d, "out"))
+        check(status == 3 and words in err, f"refused: {words.decode()}", err)
+    check(not os.path.exists(os.path.join(d, "out")), "nothing is written then")
+    equal(recording.run("import", log, "--from", "none", "-o", "-")[0], 2, "an unknown kind is refused")
+
+
+harness.main(tools, storm, killed, damaged, rotation, redaction, garbage, slow, gone, full, import_c_trace,
+             import_oxenstored, import_strace, import_refused)
