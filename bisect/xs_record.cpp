@@ -3,7 +3,7 @@
 #include "bisect/record/import/import.hpp"
 #include "bisect/record/input.hpp"
 #include "bisect/record/proxy.hpp"
-#include "bisect/record/show.hpp"
+#include "bisect/record_show.hpp"
 #include "inspect/tool.hpp"
 #include "xsgit/base/escape.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Record by record, so that any length will do.
-#include "bisect/record/show.hpp"
+#include "bisect/record_show.hpp"
 
 #include "bisect/record/input.hpp"
 #include "bisect/record/json.hpp"
