@@ -3,6 +3,7 @@
 #include "bisect/record/import/c_trace.hpp"
 
 #include "bisect/record/import/printed.hpp"
+#include "bisect/record/import/scan.hpp"
 #include "server/engine/wire.hpp"
 
 #include <algorithm>
@@ -24,14 +25,6 @@ std::string_view word(std::string_view &text)
     const std::string_view w = text.substr(0, n);
     text.remove_prefix(std::min(n + 1, text.size()));
     return w;
-}
-
-bool takes(std::string_view &text, std::string_view prefix)
-{
-    if (!text.starts_with(prefix))
-        return false;
-    text.remove_prefix(prefix.size());
-    return true;
 }
 
 /// "\134" of this project's daemon; the C daemon writes bytes as they are.

@@ -2,6 +2,8 @@
 // Just as much of strace's syntax as transfers of bytes need.
 #include "bisect/record/import/strace_call.hpp"
 
+#include "bisect/record/import/scan.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -23,14 +25,6 @@ bool number(std::string_view &text, T &out, int base = 10)
     if (error != std::errc())
         return false;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    return true;
-}
-
-bool takes(std::string_view &text, std::string_view prefix)
-{
-    if (!text.starts_with(prefix))
-        return false;
-    text.remove_prefix(prefix.size());
     return true;
 }
 
