@@ -23,7 +23,7 @@ constexpr std::uint64_t kSmallestFile = 4096; // bytes, of rotation
 struct Options {
     FileOptions file;
     std::vector<std::string> redact;
-    ProxyOptions proxy;
+    std::string listen, to; // sockets
     std::string input, from = "auto";
     bool json = false;
 };
@@ -45,11 +45,11 @@ int run_proxy(const Tool &tool, const Options &o)
 {
     const server::UniqueFd stop = end_signals();
     const Redaction redaction(o.redact);
+    const Listener listener(o.listen);
     const std::uint64_t begin = monotonic_us();
     SessionFile file(o.file, {wall_us(), "proxy", ""});
-    Proxy proxy(o.proxy, file, redaction, begin, [&](const std::string &text) { tool.note(text); });
-    tool.note(
-        fmt::format("clients connect to {}, {} is written; Ctrl-C ends it", o.proxy.listen, file.path()));
+    Proxy proxy(listener, o.to, file, redaction, begin, [&](const std::string &text) { tool.note(text); });
+    tool.note(fmt::format("clients connect to {}, {} is written; Ctrl-C ends it", o.listen, file.path()));
     const bool good = proxy.run(stop.get());
     tool.note(fmt::format("{} records, {} bytes", file.records(), file.bytes()));
     return good ? kOk : kDiffers;
@@ -115,10 +115,10 @@ int main(int argc, char **argv)
     app.require_subcommand(1);
 
     CLI::App *proxy = app.add_subcommand("proxy", "stand between clients and a daemon, any daemon");
-    proxy->add_option("--listen", o.proxy.listen, "socket to make, for the clients")
+    proxy->add_option("--listen", o.listen, "socket to make, for the clients")
         ->required()
         ->type_name("SOCKET");
-    proxy->add_option("--to", o.proxy.to, "the daemon's socket")->required()->type_name("SOCKET");
+    proxy->add_option("--to", o.to, "the daemon's socket")->required()->type_name("SOCKET");
     add_output(*proxy, o);
     add_rotation(*proxy, o);
 

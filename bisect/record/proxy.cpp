@@ -50,16 +50,20 @@ std::size_t most_connections()
 std::uint64_t monotonic_us() noexcept { return now_us(CLOCK_MONOTONIC); }
 std::uint64_t wall_us() noexcept { return now_us(CLOCK_REALTIME); }
 
-Proxy::Proxy(ProxyOptions options, SessionFile &file, const Redaction &redaction, std::uint64_t begin_us,
-             std::function<void(const std::string &)> note)
-    : o_(std::move(options)), file_(file), recorder_(file, redaction), begin_us_(begin_us),
-      note_(std::move(note)), listener_(server::listen_at(o_.listen, SOCK_STREAM, kBacklog)),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)), most_(most_connections())
+Listener::Listener(std::string path)
+    : path_(std::move(path)), fd_(server::listen_at(path_, SOCK_STREAM, kBacklog))
 {
-    watch(listener_.get(), kListener, true);
 }
 
-Proxy::~Proxy() { ::unlink(o_.listen.c_str()); }
+Listener::~Listener() { ::unlink(path_.c_str()); }
+
+Proxy::Proxy(const Listener &listener, std::string to, SessionFile &file, const Redaction &redaction,
+             std::uint64_t begin_us, std::function<void(const std::string &)> note)
+    : listener_(listener), to_(std::move(to)), file_(file), recorder_(file, redaction), begin_us_(begin_us),
+      note_(std::move(note)), epoll_(epoll_create1(EPOLL_CLOEXEC)), most_(most_connections())
+{
+    watch(listener_.fd(), kListener, true);
+}
 
 void Proxy::watch(int fd, std::uint64_t key, bool edge)
 {
@@ -120,7 +124,7 @@ void Proxy::accept()
     if (waiting_ && !connect(std::move(waiting_)))
         return;
     while (can_accept_ && pairs_.size() < most_) {
-        server::UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        server::UniqueFd client(::accept4(listener_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!client) {
             can_accept_ =
                 errno == EINTR || errno == ECONNABORTED; // else: until an event, or until one has gone
@@ -134,14 +138,14 @@ void Proxy::accept()
 /// False: the daemon has no room, the client waits.
 bool Proxy::connect(server::UniqueFd client)
 {
-    server::UniqueFd daemon = server::connect_to(o_.to, SOCK_STREAM | SOCK_NONBLOCK);
+    server::UniqueFd daemon = server::connect_to(to_, SOCK_STREAM | SOCK_NONBLOCK);
     if (!daemon && errno == EAGAIN) {
         waiting_ = std::move(client);
         return false;
     }
     const server::Peer peer = server::peer_of(client.get());
     if (!daemon) {
-        const std::string why = fmt::format("cannot connect to {}: {}; process {} ({}) is sent away", o_.to,
+        const std::string why = fmt::format("cannot connect to {}: {}; process {} ({}) is sent away", to_,
                                             std::generic_category().message(errno), peer.pid, peer.comm);
         note_(why);
         record([&](std::uint64_t at) { file_.add(at, session::Note{why}); });

@@ -14,9 +14,19 @@
 
 namespace xsgit::record {
 
-struct ProxyOptions {
-    std::string listen; // path of the socket for clients; made with mode 0600, removed at the end
-    std::string to;     // path of the daemon's socket
+/// A socket for clients, mode 0600; removed at the end.
+class Listener {
+public:
+    /// Throws std::runtime_error that says what to do.
+    explicit Listener(std::string path);
+    ~Listener();
+    Listener(const Listener &) = delete;
+    Listener &operator=(const Listener &) = delete;
+    int fd() const noexcept { return fd_.get(); }
+
+private:
+    std::string path_;
+    server::UniqueFd fd_;
 };
 
 /// Microseconds of the monotonic clock.
@@ -26,11 +36,10 @@ std::uint64_t wall_us() noexcept;
 
 class Proxy {
 public:
-    /// Listens at once. `begin_us`: when the session began, of the monotonic clock. `file` must outlive this; `note` gets what the
-    /// user should know. Throws std::runtime_error that says what to do.
-    Proxy(ProxyOptions options, SessionFile &file, const Redaction &redaction, std::uint64_t begin_us,
-          std::function<void(const std::string &)> note);
-    ~Proxy();
+    /// For the clients of `listener`, to the daemon whose socket is at `to`. `begin_us`: when the session began, of the monotonic
+    /// clock. `listener` and `file` must outlive this; `note` gets what the user should know.
+    Proxy(const Listener &listener, std::string to, SessionFile &file, const Redaction &redaction,
+          std::uint64_t begin_us, std::function<void(const std::string &)> note);
     Proxy(const Proxy &) = delete;
     Proxy &operator=(const Proxy &) = delete;
 
@@ -61,12 +70,13 @@ private:
     /// Calls `what`, which records; when that fails, recording ends here.
     void record(const std::function<void(std::uint64_t at_us)> &what);
 
-    ProxyOptions o_;
+    const Listener &listener_;
+    std::string to_;
     SessionFile &file_;
     Recorder recorder_;
     std::uint64_t begin_us_;
     std::function<void(const std::string &)> note_;
-    server::UniqueFd listener_, epoll_, waiting_; // waiting_: accepted, while the daemon has no room
+    server::UniqueFd epoll_, waiting_; // waiting_: accepted, while the daemon has no room
     Pairs pairs_;
     std::vector<Pair *> ready_;
     std::uint64_t next_ = 1;

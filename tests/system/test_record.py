@@ -269,6 +269,9 @@ def gone():
             harness.fail("without a daemon the client is sent away")
         except Closed:
             harness.ok("without a daemon the client is sent away")
+    status, _, err = recording.run("proxy", "--listen", p.socket, "--to", d.socket, "-o", os.path.join(p.dir, "none"))
+    check(status == 3 and b"another daemon answers there" in err, "a socket that is in use is refused", err)
+    check(not os.path.exists(os.path.join(p.dir, "none")), "no file is made then")
     equal(p.stop(), 0, "the proxy goes on without a daemon, until it is told to end")
     check(any("note cannot connect to " in line for line in text(p.file)), "the session says why the client got no answer")
     status, _, err = recording.run("proxy", "--listen", os.path.join(d.dir, "x"), "--to", d.socket, "-o", "/dev/full", "--force")
