@@ -36,16 +36,7 @@ bool is_utf8(std::string_view s)
     return true;
 }
 
-void put_value(Json &json, std::string_view value)
-{
-    if (is_utf8(value)) {
-        json["value"] = value;
-        return;
-    }
-    std::string hex = hex_text(value);
-    hex.pop_back();
-    json["value_hex"] = std::move(hex);
-}
+void put_value(Json &json, std::string_view value) { put_bytes(json, "value", value); }
 
 Json state_json(const NodeState &state)
 {
@@ -119,6 +110,17 @@ Json record_json(TreeReader &reader, const LogRecord &r)
 }
 
 } // namespace
+
+void put_bytes(Json &json, const std::string &key, std::string_view bytes)
+{
+    if (is_utf8(bytes)) {
+        json[key] = bytes;
+        return;
+    }
+    std::string hex = hex_text(bytes);
+    hex.pop_back();
+    json[key + "_hex"] = std::move(hex);
+}
 
 Json node_json(std::string_view path, const NodeState &state)
 {

@@ -13,6 +13,8 @@ namespace xsgit::inspect {
 
 using Json = nlohmann::ordered_json;
 
+/// Bytes under `key`, or in hex under `key`_hex if they are no UTF-8.
+void put_bytes(Json &json, const std::string &key, std::string_view bytes);
 /// {"path":…,"value":…,"perms":…}. Bytes that are no UTF-8 stand in "value_hex" instead.
 Json node_json(std::string_view path, const NodeState &state);
 /// {"status":"M","path":…,"before":{…},"after":{…}}; the side that is absent is left out.

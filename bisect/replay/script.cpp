@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// Records put together: which reply belongs to which request, who waited for what.
+#include "bisect/replay/script.hpp"
+
+#include "xsgit/base/escape.hpp"
+#include "xsgit/session/text.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+#include <map>
+
+namespace xsgit::replay {
+
+using namespace session;
+
+namespace {
+
+/// Requests of a connection among which a reply's is looked for.
+constexpr std::size_t kLookAhead = 1024;
+
+} // namespace
+
+std::size_t Script::requests() const noexcept
+{
+    return static_cast<std::size_t>(
+        std::count_if(steps.begin(), steps.end(), [](const Step &s) { return s.request() != nullptr; }));
+}
+
+/// The reader has checked that it is open.
+ScriptBuilder::Open &ScriptBuilder::open(std::uint64_t conn)
+{
+    return std::lower_bound(open_.begin(), open_.end(), conn,
+                            [](const auto &o, auto id) { return o.first < id; })
+        ->second;
+}
+
+/// What its process had been answered before, on other connections: only the last of each counts, the order
+/// within a connection is kept anyway.
+void ScriptBuilder::request(const Record &r, std::uint64_t number)
+{
+    Step step{number, r.at_us, 0, std::get<Request>(r.body), std::nullopt, {}};
+    Open &mine = open(step.request()->conn);
+    step.client = mine.client;
+    const std::optional<std::uint32_t> pid = script_.clients[mine.client].pid;
+    if (pid)
+        for (const auto &[conn, other] : open_)
+            if (other.client != mine.client && script_.clients[other.client].pid == pid &&
+                last_reply_[other.client])
+                step.after.push_back(*last_reply_[other.client]);
+    mine.unanswered.push_back(script_.steps.size());
+    script_.steps.push_back(std::move(step));
+}
+
+void ScriptBuilder::add(const Record &r, std::uint64_t number)
+{
+    if (const auto *meta = std::get_if<Meta>(&r.body)) {
+        script_.meta = *meta;
+    } else if (const auto *opened = std::get_if<Opened>(&r.body)) {
+        const auto at = std::lower_bound(open_.begin(), open_.end(), opened->conn,
+                                         [](const auto &o, auto id) { return o.first < id; });
+        open_.insert(at, {opened->conn, Open{script_.clients.size(), {}, 0}});
+        script_.steps.push_back({number, r.at_us, script_.clients.size(), *opened, std::nullopt, {}});
+        script_.clients.push_back(*opened);
+        last_reply_.emplace_back();
+    } else if (const auto *closed = std::get_if<Closed>(&r.body)) {
+        script_.steps.push_back({number, r.at_us, open(closed->conn).client, *closed, std::nullopt, {}});
+        std::erase_if(open_, [&](const auto &o) { return o.first == closed->conn; });
+    } else if (std::holds_alternative<Request>(r.body)) {
+        request(r, number);
+    } else if (const auto *reply = std::get_if<Reply>(&r.body)) {
+        Open &o = open(reply->conn);
+        // Replies come in the order of the requests, but a recorder may have missed some.
+        const auto end = std::min(o.unanswered.size(), o.next_unanswered + kLookAhead);
+        std::size_t at = o.next_unanswered;
+        while (at < end && script_.steps[o.unanswered[at]].request()->req_id != reply->req_id)
+            ++at;
+        if (at == end)
+            return; // of a request before the session
+        o.next_unanswered = at + 1;
+        const std::size_t step = o.unanswered[at];
+        script_.steps[step].reply = *reply;
+        last_reply_[o.client] = step;
+        script_.received.push_back({o.client, false, false, *reply});
+        script_.received_records.push_back(number);
+    } else if (const auto *event = std::get_if<session::Event>(&r.body)) {
+        script_.received.push_back({open(event->conn).client, true, false, *event});
+        script_.received_records.push_back(number);
+    } else if (const auto *domains = std::get_if<Domains>(&r.body)) {
+        script_.steps.push_back({number, r.at_us, 0, *domains, std::nullopt, {}});
+    } else if (const auto *start = std::get_if<Start>(&r.body)) {
+        if (start->known)
+            script_.start.emplace();
+    } else if (const auto *node = std::get_if<session::Node>(&r.body)) {
+        script_.start->push_back(*node);
+    } else if (const auto *watch = std::get_if<Watch>(&r.body)) {
+        for (const Step &step : script_.steps)
+            if (!std::holds_alternative<Opened>(step.what) || !std::get<Opened>(step.what).before)
+                throw NotPlayable(fmt::format(
+                    "record {}: a watch of the starting state stands behind the first step", number));
+        script_.watches.push_back(*watch);
+        script_.watches.back().conn = open(watch->conn).client;
+    } else if (std::holds_alternative<Dropped>(r.body) && !dropped_) {
+        dropped_ = true;
+        script_.known_until = script_.received.size();
+    }
+}
+
+Script ScriptBuilder::finish() &&
+{
+    if (!dropped_)
+        script_.known_until = script_.received.size();
+    script_.complete = !dropped_;
+    return std::move(script_);
+}
+
+Script subset(const Script &s, const std::vector<bool> &keep)
+{
+    std::vector<bool> used(s.clients.size());
+    for (std::size_t i = 0; i < s.steps.size(); ++i)
+        if (keep[i] && s.steps[i].request())
+            used[s.steps[i].client] = true;
+    Script out;
+    out.meta = s.meta;
+    out.start = s.start;
+    out.clients = s.clients;
+    for (const Watch &w : s.watches)
+        if (used[w.conn])
+            out.watches.push_back(w);
+    std::vector<std::size_t> moved(s.steps.size(), s.steps.size());
+    for (std::size_t i = 0; i < s.steps.size(); ++i) {
+        const Step &step = s.steps[i];
+        const bool of_client = !std::holds_alternative<Domains>(step.what);
+        if (step.request() || !of_client ? !keep[i] : !used[step.client])
+            continue;
+        moved[i] = out.steps.size();
+        Step &copy = out.steps.emplace_back(step);
+        std::erase_if(copy.after, [&](std::size_t a) { return moved[a] == s.steps.size(); });
+        for (std::size_t &a : copy.after)
+            a = moved[a];
+    }
+    return out;
+}
+
+Tree start_tree(const std::vector<session::Node> &nodes)
+{
+    Tree tree;
+    for (const session::Node &n : nodes) {
+        const auto path = Path::parse(n.path, 0, true);
+        const PermsRef perms = PermList::from_text(n.perms);
+        const std::string what = fmt::format("node {} of the starting state", escape(n.path, 80));
+        if (!path || n.path.empty() || (n.path[0] != '/' && n.path[0] != '@'))
+            throw NotPlayable(what + ": this is no path");
+        if (!perms)
+            throw NotPlayable(fmt::format("{}: these are no permissions: {}", what, escape(n.perms, 80)));
+        if (path->is_root() != tree.empty())
+            throw NotPlayable(what + ": the root must come first, and once");
+        if (path->is_root())
+            tree = Tree::with_root(perms);
+        else if (!path->is_special() && !tree.find(path->parent()))
+            throw NotPlayable(what + ": its parent is missing");
+        else if (tree.find(*path))
+            throw NotPlayable(what + ": it is there twice");
+        if (path->is_root())
+            tree = Tree(tree.root()->with_value(Bytes::make(n.value)), tree.special());
+        else
+            tree = std::move(tree).put(*path, xsgit::Node::make(path->name(), Bytes::make(n.value), perms));
+    }
+    if (tree.empty())
+        throw NotPlayable("the starting state has no root");
+    return tree;
+}
+
+std::string received_text(const Received &r)
+{
+    if (r.closed)
+        return "(the connection was closed)";
+    return (r.event ? "event" : type_text(r.message.type)) + " " + payload_text(r.message.payload);
+}
+
+std::string step_text(const Script &s, const Step &step)
+{
+    Record r{step.at_us, Note{}};
+    std::visit([&](const auto &what) { r.body = what; }, step.what);
+    (void)s;
+    return line(r);
+}
+
+} // namespace xsgit::replay
