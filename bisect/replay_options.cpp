@@ -41,6 +41,9 @@ void add_options(CLI::App &app, ReplayRequest &o)
     app.add_option("--until", o.until, "end after so many requests, or so long after the begin: 100, 1.5s")
         ->type_name("N");
     app.add_flag("--dump", o.dump, "print the state at the end: nodes, connections, watches, transactions");
+    app.add_flag(
+        "--shell", o.shell,
+        "a shell that sees the store at the end as xenstored's, read-only (-- CMD...: that instead)");
     app.add_flag("--commit", o.commits, "print the id of the last commit that a daemon would have made");
     app.add_option("--seed", o.seed, "another legal order of what the connections did")->type_name("N");
     app.add_option("--path", o.node.path, "the session fails if this node, at the end, ...")
@@ -93,6 +96,10 @@ void must_fit(ReplayRequest &o)
         usage("--minimize plays many times, and each time the daemon must be fresh: --reset CMD");
     if (o.dump && (!o.stage.against.empty() || !o.stage.compare.empty()))
         usage("--dump shows the state in this process; of a daemon xenstore-ls does");
+    if (o.shell && (!o.stage.against.empty() || !o.stage.compare.empty() || o.minimize || o.show || o.dump))
+        usage("--shell and -- CMD show what a session leads to in this process: leave out --against, "
+              "--compare, "
+              "--minimize, --show and --dump");
     if (o.commits && (!o.stage.against.empty() || !o.stage.compare.empty() || !o.from.empty() || o.minimize))
         usage("--commit is what the engine makes of a session in this process");
     if (o.show + o.step + o.minimize > 1)

@@ -4,6 +4,8 @@
 #include "bisect/replay/history.hpp"
 #include "bisect/replay/minimize.hpp"
 #include "bisect/replay_options.hpp"
+#include "bisect/replay_shell.hpp"
+#include "bisect/serve/command_line.hpp"
 #include "inspect/revision.hpp"
 #include "inspect/tool.hpp"
 #include "server/engine/state.hpp"
@@ -171,6 +173,10 @@ private:
         }
         if (commits)
             print(fmt::format("commit {}\n", commits->tips().main.hex()));
+        if (o_.shell) {
+            flush();
+            return run_on_state(dynamic_cast<const EngineTarget &>(*target).state(), o_.command);
+        }
         if (view_ && o_.check)
             return compare_with_commit(outcome, dynamic_cast<const EngineTarget &>(*target).state());
         if (o_.dump)
@@ -309,8 +315,13 @@ int main(int argc, char **argv)
     Tool tool("xs-replay", "Play a recorded session again: in this process, or to a daemon.");
     ReplayRequest o;
     add_options(tool.app(), o);
-    return tool.run(argc, argv, [&] {
+    const bisect::CommandLine line(argc, argv);
+    return tool.run(line.argc(), argv, [&] {
         try {
+            if (const auto *command = line.command()) {
+                o.command = *command;
+                o.shell = true;
+            }
             return Replayer(tool, o).run();
         } catch (const TargetFailed &e) {
             throw ToolFailure(kNoRepository, e.what());

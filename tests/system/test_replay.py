@@ -319,6 +319,23 @@ def step_by_step():
     check(status == 2 and "--speed" in err, "a speed that is none", err)
 
 
+def shell():
+    """Xenstore's own tools on the store as it was in the middle of a session."""
+    w = s.Writer()
+    w.open(1)
+    for n in range(9):
+        w.ask(1, WRITE, b"/n\0%d" % n)
+    path = w.end().save(at("shell"))
+    for until, value in (("5", "4"), ("100", "8")):
+        status, out, err = replay(path, "--until", until, "--", "xenstore-read", "/n")
+        equal((status, out), (0, value + "\n"), f"the value after {until} requests" + err)
+    status, out, err = replay(path, "--shell", stdin=b"xenstore-write /n 9 2>/dev/null || xenstore-list /; exit 7\n",
+                              env={"SHELL": "/bin/sh"})
+    equal((status, sorted(out.split())), (7, ["n", "tool"]), "a shell sees it and cannot change it" + err)
+    status, out, err = replay(path, "--minimize", "--path", "/n", "--exists", "--", "true")
+    check(status == 2 and "--minimize" in err, "a command where there is no state to look at", err)
+
+
 def history():
     """Commits of a repository, played from each of several to the end, give the same store."""
     server = daemon.daemon()
@@ -537,5 +554,5 @@ def daemons_that_misbehave():
 
 
 harness.main(recorded_life, changed_reply, missing_and_additional_events, starting_state, guests, minimize, minimize_race, seeds,
-             tests_from_sessions, step_by_step, history, history_of_guests, commit_ids, bad_files, bad_sockets, two_daemons,
+             tests_from_sessions, step_by_step, shell, history, history_of_guests, commit_ids, bad_files, bad_sockets, two_daemons,
              daemons_that_misbehave)
