@@ -122,7 +122,8 @@ void VerdictLog::add(const LoggedVerdict &v, const std::string &remark)
 
 void VerdictLog::put(const std::string &line)
 {
-    if (std::fputs((line + "\n").c_str(), file_.get()) < 0 || std::fflush(file_.get()) != 0)
+    const std::string text = line + "\n";
+    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
         bad_file(name_, why());
 }
 
