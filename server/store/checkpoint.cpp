@@ -151,10 +151,11 @@ LoadedCheckpoint load_checkpoint(const std::string &data, const Repository &repo
             out.unsent.add(std::move(o));
         } else if (r->type() == kStateRecord) {
             out.state.load_record(*r, {});
+            // Of an epoch before, the commit may be gone: its tree was written again where this one begins.
             const auto commit = repo.commit(out.head.tips.main);
-            if (!commit || commit->tree != out.head.tips.main_tree)
+            if (commit && commit->tree != out.head.tips.main_tree)
                 throw StreamDamaged("checkpoint: its commit " + out.head.tips.main.hex() +
-                                    " is not in the repository");
+                                    " has another tree");
             out.state.load_tree(load_tree(repo, out.head.tips.main_tree, out.state.epoch(), cache));
             out.head.tips.seq = out.state.seq();
         } else {

@@ -130,6 +130,7 @@ void Committer::run()
             (hurry_ || stop_ || since >= kPublishAtLeast || (drained && since >= kPublishSpacing) ||
              writer_->pack().bytes() > pack_bytes_))
             publish();
+        look_for_loss();
         if (drained) {
             if (stop_)
                 break;
@@ -313,8 +314,41 @@ void Committer::note_epoch_start()
     for (const Oid &id : {s.side, s.conflicts})
         if (!id.is_null())
             b.commits.push_back(id);
-    epochs_->set(noted_epoch_, std::move(b), packs_.oldest_epoch());
+    const bool anew = broken_epoch_ != 0 && noted_epoch_ > broken_epoch_;
+    epochs_->set(noted_epoch_, b, anew ? noted_epoch_ : packs_.oldest_epoch());
     XSGIT_CRASH_POINT("epoch.noted");
+    if (anew) {
+        begin_history_at(b);
+        broken_epoch_ = 0;
+        last_checkpoint_us_ = 0; // the ones there are cannot be loaded
+    }
+}
+
+/// What somebody took away may be needed to recover the state, and is in memory: an epoch begins with all of it.
+void Committer::look_for_loss()
+{
+    const std::uint64_t now = packs_.vanished();
+    if (now == vanished_)
+        return;
+    vanished_ = now;
+    broken_epoch_ = asked_epoch_ = writer_->epoch();
+    epoch_wanted = true;
+    report_("packs of history were removed from " + paths_.repo +
+            "/objects/pack, not by this daemon: the store is written anew; what is left of history before "
+            "that is no "
+            "longer shown");
+}
+
+/// What lies before it is no longer shown, and will not be there.
+void Committer::begin_history_at(const EpochBoundary &b)
+{
+    std::string shallow;
+    for (const Oid &id : b.commits)
+        shallow += id.hex() + "\n";
+    XSGIT_CRASH_POINT("drop.begun");
+    replace_file(paths_.repo + "/shallow", shallow);
+    XSGIT_CRASH_POINT("drop.shallow");
+    refs_->drop_before(b.seq);
 }
 
 /// What both checkpoints can do without: they name commits of their own epoch and of the one before, where
@@ -326,13 +360,7 @@ bool Committer::drop_oldest_epoch()
     if (s.oldest_epoch + 1 >= std::min(checkpoint_epoch_, checkpoint_old_epoch_) || !next ||
         next->first >= s.current_epoch)
         return false;
-    std::string shallow;
-    for (const Oid &id : next->second.commits)
-        shallow += id.hex() + "\n";
-    XSGIT_CRASH_POINT("drop.begun");
-    replace_file(paths_.repo + "/shallow", shallow);
-    XSGIT_CRASH_POINT("drop.shallow");
-    refs_->drop_before(next->second.seq);
+    begin_history_at(next->second);
     packs_.drop_epoch(s.oldest_epoch);
     XSGIT_CRASH_POINT("drop.done");
     return true;

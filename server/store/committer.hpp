@@ -65,6 +65,8 @@ private:
     void publish();
     void flush_pack();
     void note_epoch_start();
+    void look_for_loss();
+    void begin_history_at(const EpochBoundary &b);
     void drop_old_epochs();
     bool drop_oldest_epoch();
     void checkpoint();
@@ -95,6 +97,9 @@ private:
     std::uint32_t checkpoint_epoch_ = 0, checkpoint_old_epoch_ = 0;
     std::uint64_t published_event_ = 0, checkpointed_event_ = 0;
     std::uint32_t noted_epoch_ = 0, asked_epoch_ = 0;
+    // Packs that others took away; history begins anew in an epoch behind this one (0: no).
+    std::uint64_t vanished_ = 0;
+    std::uint32_t broken_epoch_ = 0;
     int stop_tries_ = 0;
 
     std::atomic<std::int64_t> behind_since_{0}, folding_{0};

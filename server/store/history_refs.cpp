@@ -88,6 +88,8 @@ void HistoryRefs::move_to(const Tips &tips)
     XSGIT_CRASH_POINT("publish.head");
     if (!tips.conflicts.is_null() && tips.conflicts != published_.conflicts)
         repo_.write_ref(kConflicts, tips.conflicts);
+    if (tips.conflicts.is_null() && !published_.conflicts.is_null())
+        repo_.delete_ref(kConflicts); // it led to what is gone
     XSGIT_CRASH_POINT("publish.conflicts");
     if (!tips.main.is_null())
         put_back(kMain, tips.main, published_.main);

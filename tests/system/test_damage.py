@@ -84,6 +84,47 @@ def garbage_for_refs():
     d.stop()
 
 
+def packs_removed():
+    """Somebody takes packs away while the daemon runs, which has all of the store in memory."""
+    d = daemon.Daemon().start()
+    with d.client() as c, d.client() as other:
+        write_many(c, b"/n", 3000)
+        tx = c.start()
+        c.read("/n/1", tx)
+        c.write("/n/2", "x", tx)
+        other.write("/n/1", "y")
+        try:
+            c.end(tx)
+        except XsError:
+            pass  # a conflict, whose commit goes, too
+        git.settle(d)
+        open_one = c.start()
+        c.write("/n/3", "open", open_one)
+        for file in os.listdir(os.path.join(d.repo, "objects/pack")):
+            os.unlink(os.path.join(d.repo, "objects/pack", file))
+        wait_for(lambda: "removed from" in d.log_text(), "the daemon to see it", 60, 0.1)
+        c.write("/n/4", "later")
+        git.settle(d)
+        store = {p: v[0] for p, v in walk(c).items()}
+        server = d.kill_server()
+        wait_for(lambda: d.server_pid() not in (None, server), "a new server")
+        equal({p: v[0] for p, v in walk(c).items()}, store, "nothing of the store is lost at the next death")
+        try:
+            c.end(open_one)
+            equal(c.read("/n/3"), b"open", "an open transaction goes on")
+        except XsError as e:
+            equal(e.name, "EAGAIN", "an open transaction ends with a conflict at worst")
+        check(not d.complaints(), "nor is it set aside", d.complaints())
+        git.settle(d)
+    equal(git.fsck(d.repo), "", "fsck is content with what is there now")
+    check(len(git.main_seqs(d.repo)) >= 2, "and git log shows history from then on")
+    d.kill()
+    d.start()
+    with d.client() as c:
+        equal(c.read("/n/4"), b"later", "also after both processes have died")
+    d.stop()
+
+
 def flip(path, at):
     with open(path, "r+b") as f:
         f.seek(at)
@@ -425,7 +466,7 @@ def refs_into_dropped_history():
     d.stop()
 
 
-harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock, garbage_for_refs,
+harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock, garbage_for_refs, packs_removed,
              odd_files, killed_in_first_start, killed_while_making_a_repository,
              killed_while_replacing_a_checkpoint, killed_while_setting_aside, removed, old_journal_record,
              only_old_record, set_aside_names, mount_point, full_file_system)

@@ -116,28 +116,34 @@ struct HistoryWriter::Impl {
     {
         if (tips.conflicts.is_null())
             return;
-        if (last_conflict.empty())
-            read_last_conflict();
+        if (last_conflict.empty() && !read_last_conflict()) {
+            last_conflict.clear();
+            tips.conflicts = {}; // the branch begins anew
+            return;
+        }
         for (const auto &[id, object] : last_conflict)
             pack.put(object.type, id, object.content);
         start.conflicts = tips.conflicts;
     }
 
-    void read_last_conflict()
+    /// False: somebody has taken objects of it away.
+    bool read_last_conflict()
     {
-        const auto read = [this](const Oid &id) -> const GitObject & {
+        const auto read = [this](const Oid &id) {
             auto object = published ? published->object(id) : std::nullopt;
-            if (!object)
-                throw GitError("the last conflict cannot be carried into the next epoch: no object " +
-                               id.hex());
-            return last_conflict.emplace_back(id, std::move(*object)).second;
+            if (object)
+                last_conflict.emplace_back(id, std::move(*object));
+            return object.has_value();
         };
-        read(tips.conflicts);
-        const Oid tree = published->commit(tips.conflicts)->tree;
-        const std::string content = read(tree).content;
+        const auto commit = published ? published->commit(tips.conflicts) : std::nullopt;
+        if (!commit || !read(tips.conflicts) || !read(commit->tree))
+            return false;
+        const std::string content = last_conflict.back().second.content;
         tree_text::Reader files(content);
         for (tree_text::Entry e; files.next(e);)
-            read(e.id);
+            if (!read(e.id))
+                return false;
+        return true;
     }
 };
 

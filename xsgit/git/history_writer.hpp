@@ -50,8 +50,8 @@ public:
     void on_change(const Change &c) override;
     void on_conflict(const Conflict &c) override;
     /// Fills pack() with all that later commits rely on. Publish what is in pack() before the Epoch event is
-    /// stepped, else the end of the old epoch lands in the new one's packs. Throws GitError if the
-    /// last conflict was not written by this writer and cannot be read.
+    /// stepped, else the end of the old epoch lands in the new one's packs. If the last conflict was not written by this
+    /// writer and is gone, tips().conflicts is null until the next one.
     void on_epoch(std::uint32_t epoch, const Tree &head) override;
 
     const Tips &tips() const noexcept;

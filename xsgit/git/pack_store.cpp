@@ -47,6 +47,7 @@ struct PackStore::Impl {
     void write(const FinishedPack &pack, std::uint32_t epoch);
     bool merge_once(std::int64_t now_us);
     void merge(const PackSet::Merge &m, std::int64_t now_us);
+    void forget_vanished(const std::string &name);
     void rescan();
 
     std::uint64_t total() const { return set.bytes() + foreign; }
@@ -66,6 +67,7 @@ struct PackStore::Impl {
     std::uint32_t current = 0;
     std::uint64_t merges = 0, dropped_epochs = 0;
     bool unlinked = false; // since the last rescan
+    std::atomic<std::uint64_t> vanished{0};
 
     // Of the thread that calls maintain().
     std::int64_t next_rescan = 0, no_merge_before = 0;
@@ -141,6 +143,14 @@ bool PackStore::Impl::merge_once(std::int64_t now_us)
     return false;
 }
 
+/// With what may be left of it: its .keep, or an index without a pack. The lock is held.
+void PackStore::Impl::forget_vanished(const std::string &name)
+{
+    vanished += !set.find(name)->replaced;
+    dir.remove(name);
+    set.erase(name);
+}
+
 /// Writes one pack for those of `m`; forgets those that are gone.
 void PackStore::Impl::merge(const PackSet::Merge &m, std::int64_t now_us)
 {
@@ -159,8 +169,7 @@ void PackStore::Impl::merge(const PackSet::Merge &m, std::int64_t now_us)
         if (p && state == PackReader::State::Damaged) {
             p->damaged = true;
         } else if (p) {
-            dir.remove(name); // its .keep, or an index without a pack
-            set.erase(name);
+            forget_vanished(name);
         }
     }
     if (inputs.size() < 2)
@@ -215,8 +224,7 @@ void PackStore::Impl::rescan()
             files.contains("pack-" + name + ".idx") && files.contains("pack-" + name + ".pack");
         // A list that is read in pieces can miss what is renamed meanwhile, as when a pack is written again.
         if (!whole && set.find(name) && !dir.is_whole(name)) {
-            dir.remove(name); // a .keep, or one without the other
-            set.erase(name);
+            forget_vanished(name);
         }
     }
     // One that was being written while we unlinked packs may name them.
@@ -324,6 +332,8 @@ bool PackStore::maintain(std::int64_t now_us)
     i.make_room(0);
     return i.merge_once(now_us);
 }
+
+std::uint64_t PackStore::vanished() const noexcept { return impl_->vanished.load(); }
 
 PackStore::Stats PackStore::stats() const
 {

@@ -72,6 +72,8 @@ public:
     /// Throws std::system_error for anything but lack of room.
     bool maintain(std::int64_t now_us);
 
+    /// Packs of ours that somebody else has taken away, since this was made; a look every few seconds finds them.
+    std::uint64_t vanished() const noexcept;
     Stats stats() const;
     /// Paths of the .pack files of ours that are neither replaced nor dropped, by age.
     std::vector<std::string> live_packs() const;
