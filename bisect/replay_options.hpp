@@ -20,7 +20,8 @@ struct ReplayRequest {
     std::optional<std::uint64_t> seed;
     double timeout = 10;
     std::uint64_t max_runs = 100000;
-    bool check = false, step = false, show = false, dump = false, shell = false, commits = false, minimize = false;
+    bool check = false, step = false, show = false, dump = false, shell = false, commits = false,
+         minimize = false;
     std::vector<std::string> command; // behind "--"; with it shell is set
 
     bool has_predicate() const { return !node.path.empty() || !fails_if.empty(); }
