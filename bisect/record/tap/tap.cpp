@@ -15,7 +15,7 @@ namespace xsgit::record {
 namespace {
 
 constexpr int kEventsAtOnce = 1000;            // between two writes
-constexpr std::uint64_t kSettleUs = 1'000'000; // how long transactions are waited for
+constexpr std::uint64_t kSettleUs = 2'000'000; // how long transactions are waited for
 
 bool readable(int fd, int timeout_ms)
 {
