@@ -14,7 +14,7 @@ import time
 from lib import daemon, git, guest, harness, recording
 from lib.daemon import wait_for
 from lib.harness import check, equal
-from lib.recording import Tap, payload, records, text
+from lib.recording import Tap, records, text
 from lib.wire import EVENT, HANG, NAMES, XsError
 
 READ, WRITE, DIRECTORY = NAMES["READ"], NAMES["WRITE"], NAMES["DIRECTORY"]
@@ -88,19 +88,8 @@ def storm(d, kills=None):
     return log
 
 
-def heard(path):
-    """{connection: (requests, replies, events)} as (type, req_id, tx_id, payload)."""
-    numbers = {**NAMES, "#99": 99}
-    out = {}
-    for r in records(path):
-        if r["kind"] in ("request", "reply", "event"):
-            out.setdefault(r["conn"], {"request": [], "reply": [], "event": []})[r["kind"]].append(
-                (numbers[r["type"]], r["req_id"], r["tx_id"], payload(r)))
-    return out
-
-
 def has_all(path, log, what):
-    by_token = {c["request"][0][3]: c for c in heard(path).values() if c["request"]}
+    by_token = {c["request"][0][3]: c for c in recording.heard(path).values() if c["request"]}
     for number, (sent, got) in sorted(log.items()):
         c = by_token[b"/storm\0token%d\0" % number]
         events = [m for m in got if m[0] == EVENT]

@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from . import daemon, harness
-from .wire import HANG
+from .wire import HANG, NAMES
 
 
 def program():
@@ -42,22 +42,33 @@ def records(path, whole=True):
     return [json.loads(line) for line in out.splitlines()]
 
 
+def heard(path):
+    """{connection: {"request": [...], "reply": [...], "event": [...]}} of a session, each as (type, req_id, tx_id, payload)."""
+    out = {}
+    for r in records(path):
+        if r["kind"] in ("request", "reply", "event"):
+            kind = NAMES[r["type"]] if r["type"] in NAMES else int(r["type"].removeprefix("#"))
+            out.setdefault(r["conn"], {"request": [], "reply": [], "event": []})[r["kind"]].append(
+                (kind, r["req_id"], r["tx_id"], payload(r)))
+    return out
+
+
 class Running:
     """xs-record as it records into self.file; what it says goes to self.log."""
     ready_text = None  # that it says when it has begun
 
-    def __init__(self, *arguments, directory=None, preexec_fn=None):
+    def __init__(self, source, *options, directory=None, preexec_fn=None):
         self.dir = directory or harness.temporary("record")
         self.file = os.path.join(self.dir, "session")
         self.log = os.path.join(self.dir, "log")
         self.socket = os.path.join(self.dir, "proxy")
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([program(), *self.command(), "-o", self.file, *arguments],
+            self.process = subprocess.Popen([program(), *self.command(source), "-o", self.file, *options],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=preexec_fn)
         harness.on_exit(self.kill)
         daemon.wait_for(self.ready, f"xs-record: {self.ready_text}")
 
-    def command(self):
+    def command(self, source):
         raise NotImplementedError
 
     def ready(self):
@@ -88,21 +99,13 @@ class Proxy(Running):
     """xs-record proxy in front of a socket."""
     ready_text = "clients connect to"
 
-    def __init__(self, to, *options, **kw):
-        self.to = to
-        super().__init__(*options, **kw)
-
-    def command(self):
-        return ["proxy", "--listen", self.socket, "--to", self.to]
+    def command(self, source):
+        return ["proxy", "--listen", self.socket, "--to", source]
 
 
 class Tap(Running):
-    """xs-record tap beside a daemon."""
+    """xs-record tap beside the daemon of a repository."""
     ready_text = "is tapped"
 
-    def __init__(self, repo, *options, **kw):
-        self.repo = repo
-        super().__init__(*options, **kw)
-
-    def command(self):
-        return ["tap", "--repo", self.repo]
+    def command(self, source):
+        return ["tap", "--repo", source]
