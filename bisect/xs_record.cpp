@@ -3,7 +3,9 @@
 #include "bisect/record/import/import.hpp"
 #include "bisect/record/input.hpp"
 #include "bisect/record/proxy.hpp"
+#include "bisect/record/tap/tap.hpp"
 #include "bisect/record_show.hpp"
+#include "inspect/default_repository.hpp"
 #include "inspect/tool.hpp"
 #include "xsgit/base/escape.hpp"
 
@@ -24,6 +26,7 @@ struct Options {
     FileOptions file;
     std::vector<std::string> redact;
     std::string listen, to; // sockets
+    std::string repo;       // empty: the usual one
     std::string input, from = "auto";
     bool json = false;
 };
@@ -53,6 +56,25 @@ int run_proxy(const Tool &tool, const Options &o)
     const bool good = proxy.run(stop.get());
     tool.note(fmt::format("{} records, {} bytes", file.records(), file.bytes()));
     return good ? kOk : kDiffers;
+}
+
+int run_tap(const Tool &tool, const Options &o)
+{
+    const server::UniqueFd stop = end_signals();
+    const Redaction redaction(o.redact);
+    const std::string repo = inspect::chosen_repository(o.repo);
+    Tap tap(repo, o.file, redaction, [&](const std::string &text) { tool.note(text); });
+    tool.note(fmt::format("{} is tapped, {} is written; Ctrl-C ends it", repo, tap.file().path()));
+    const Tap::Ended ended = tap.run(stop.get());
+    const Tap::Counts counts = tap.counts();
+    tool.note(fmt::format(
+        "{} requests, {} events dropped, {} events answered otherwise; {} records, {} bytes", counts.requests,
+        counts.lost_events, counts.differing, tap.file().records(), tap.file().bytes()));
+    if (ended == Tap::Ended::StoreGone)
+        throw inspect::ToolFailure(
+            inspect::kNoRepository,
+            fmt::format("the store in {} was set aside or removed: the recording ends with it", repo));
+    return ended == Tap::Ended::Stopped && counts.differing == 0 ? kOk : kDiffers;
 }
 
 const std::map<std::string, LogKind> kLogs = {{"auto", LogKind::Auto},
@@ -122,6 +144,13 @@ int main(int argc, char **argv)
     add_output(*proxy, o);
     add_rotation(*proxy, o);
 
+    CLI::App *tapped =
+        app.add_subcommand("tap", "record a running daemon of this project, which does not notice");
+    tapped->add_option("--repo", o.repo, "the daemon's repository (else $XS_REPO, else the daemon's default)")
+        ->type_name("DIR");
+    add_output(*tapped, o);
+    add_rotation(*tapped, o);
+
     CLI::App *shown = app.add_subcommand("show", "print a session as text");
     shown->add_option("FILE", o.input, "the session; -: standard input")->required();
     shown->add_flag("--json", o.json, "one JSON object per record and line");
@@ -140,6 +169,9 @@ int main(int argc, char **argv)
     add_rotation(*import, o);
 
     return tool.run(argc, argv, [&] {
-        return *proxy ? run_proxy(tool, o) : *import ? run_import(tool, o) : show(o.input, o.json);
+        return *proxy    ? run_proxy(tool, o)
+               : *tapped ? run_tap(tool, o)
+               : *import ? run_import(tool, o)
+                         : show(o.input, o.json);
     });
 }

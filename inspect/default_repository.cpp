@@ -19,4 +19,12 @@ std::string default_repository()
     return access(own.c_str(), F_OK) == 0 ? own : of_host;
 }
 
+std::string chosen_repository(const std::string &named)
+{
+    if (!named.empty())
+        return named;
+    const char *from_environment = std::getenv("XS_REPO");
+    return from_environment && *from_environment ? from_environment : default_repository();
+}
+
 } // namespace xsgit::inspect

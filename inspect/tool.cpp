@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <fmt/core.h>
 #include <system_error>
 
@@ -69,13 +68,7 @@ int Tool::run(int argc, char **argv, const std::function<int()> &body)
 
 std::unique_ptr<RepositoryView> Tool::open()
 {
-    std::string path = repo_;
-    if (path.empty())
-        if (const char *from_environment = std::getenv("XS_REPO"))
-            path = from_environment;
-    if (path.empty())
-        path = default_repository();
-    auto view = RepositoryView::open(path);
+    auto view = RepositoryView::open(chosen_repository(repo_));
     for (const std::string &text : view->notes())
         note(text);
     return view;

@@ -14,9 +14,14 @@ const char *name(From from) { return from == From::Client ? "client" : "daemon";
 
 } // namespace
 
-void Recorder::opened(std::uint64_t at_us, const session::Opened &opened)
+void Recorder::known(const session::Opened &opened)
 {
     connections_.emplace(opened.conn, Connection{{}, ConnectionRedaction(redaction_, opened.domid)});
+}
+
+void Recorder::opened(std::uint64_t at_us, const session::Opened &opened)
+{
+    known(opened);
     file_.add(at_us, opened);
 }
 
@@ -36,16 +41,20 @@ void Recorder::bytes(std::uint64_t at_us, std::uint64_t conn, From from, std::st
 
 void Recorder::message(std::uint64_t at_us, From from, session::Message m)
 {
-    ConnectionRedaction &redaction = connections_.at(m.conn).redaction;
     if (from == From::Client) {
-        m.redacted |= redaction.request(m.type, m.payload);
-        file_.add(at_us, session::Request{std::move(m), {}});
+        request(at_us, {std::move(m), {}});
     } else if (m.type == kEvent) {
         file_.add(at_us, session::Event{std::move(m)});
     } else {
-        m.redacted |= redaction.reply(m.type, m.payload);
+        m.redacted |= connections_.at(m.conn).redaction.reply(m.type, m.payload);
         file_.add(at_us, session::Reply{std::move(m)});
     }
+}
+
+void Recorder::request(std::uint64_t at_us, session::Request r)
+{
+    r.redacted |= connections_.at(r.conn).redaction.request(r.type, r.payload);
+    file_.add(at_us, std::move(r));
 }
 
 void Recorder::leftover(std::uint64_t at_us, std::uint64_t conn, From from, const MessageStream &stream)

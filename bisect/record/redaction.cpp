@@ -55,6 +55,11 @@ bool Redaction::hides(std::string_view text, std::optional<std::uint32_t> domid)
                        [&](const std::string &g) { return glob_matches(g, path->str()); });
 }
 
+std::string Redaction::shown(std::string_view path, std::string_view value) const
+{
+    return hides(path, 0) ? std::string(value.size(), kFiller) : std::string(value);
+}
+
 bool ConnectionRedaction::request(std::uint32_t type, std::string &payload)
 {
     if (!rules_->active())

@@ -22,6 +22,8 @@ public:
     /// Whether the value of the node that a client of `domid` (nullopt: not known) names so is to be hidden. In doubt it is:
     /// a path that is none, a relative one of nobody knows whom.
     bool hides(std::string_view path, std::optional<std::uint32_t> domid) const;
+    /// What takes the place of a value of the node at the absolute `path`: itself, or as many "*".
+    std::string shown(std::string_view path, std::string_view value) const;
 
 private:
     std::vector<std::string> globs_;

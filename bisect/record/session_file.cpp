@@ -68,7 +68,14 @@ void SessionFile::begin(std::uint64_t at_us, Part part)
     writer_ = std::make_unique<session::Writer>(meta, [this](std::string_view bytes) { buffer_ += bytes; });
 }
 
-void SessionFile::rotate(std::uint64_t at_us)
+bool SessionFile::due(std::uint64_t at_us) const noexcept
+{
+    // Twice what it began with: many open connections shall not make a file of each record.
+    const bool full = o_.rotate_bytes != 0 && writer_->bytes() >= std::max(o_.rotate_bytes, 2 * base_);
+    return full || (o_.rotate_seconds != 0 && at_us >= part_begin_us_ + o_.rotate_seconds * 1'000'000);
+}
+
+void SessionFile::rotate(std::uint64_t at_us, const std::function<void()> &opening)
 {
     const auto last_name = [](const std::string &path) { return path.substr(path.rfind('/') + 1); };
     const std::string before = last_name(path_);
@@ -78,8 +85,7 @@ void SessionFile::rotate(std::uint64_t at_us)
     bytes_before_ += writer_->bytes();
     begin(at_us, std::move(next));
     put(at_us, session::Note{"goes on from " + before});
-    for (const auto &[conn, opened] : open_)
-        put(at_us, opened);
+    opening();
     base_ = writer_->bytes();
 }
 
@@ -91,18 +97,18 @@ void SessionFile::put(std::uint64_t at_us, const session::Body &body)
 
 void SessionFile::add(std::uint64_t at_us, const session::Body &body)
 {
-    // Twice what it began with: many open connections shall not make a file of each record.
-    const bool full = o_.rotate_bytes != 0 && writer_->bytes() >= std::max(o_.rotate_bytes, 2 * base_);
-    const bool old = o_.rotate_seconds != 0 && at_us >= part_begin_us_ + o_.rotate_seconds * 1'000'000;
-    if (full || old)
-        rotate(at_us);
+    if (!o_.rotate_by_caller && due(at_us))
+        rotate(at_us, [&] {
+            for (const auto &[conn, opened] : open_)
+                put(at_us, opened);
+        });
     try {
         put(at_us, body);
     } catch (const session::NotWritable &e) {
         put(at_us, session::Note{fmt::format("not recorded: {}", e.what())});
         return;
     }
-    if (rotates()) {
+    if (rotates() && !o_.rotate_by_caller) {
         if (const auto *opened = std::get_if<session::Opened>(&body)) {
             session::Opened again = *opened;
             again.before = true;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@ struct FileOptions {
     std::uint64_t rotate_bytes = 0;   // a new file when this one has as many; 0: never
     std::uint64_t rotate_seconds = 0; // or is as old, in the session's time; 0: never
     std::uint64_t keep = 0;           // how many files are kept, the current one included; 0: all
+    bool rotate_by_caller = false;    // add() never begins a new file: see SessionFile::due()
     bool replace = false; // a file that is there already; else it is refused, or its number left out
 };
 
@@ -30,6 +32,10 @@ public:
     /// Takes a record; `at_us` is since the begin of the first file. It is in memory until flush(), or until more than
     /// a MiB waits there. A record that no session can hold becomes a note that says so. Throws as flush().
     void add(std::uint64_t at_us, const session::Body &body);
+    /// Whether it is time for a new file.
+    bool due(std::uint64_t at_us) const noexcept;
+    /// Begins the next file; `opening` adds what it has to begin with. Throws as flush().
+    void rotate(std::uint64_t at_us, const std::function<void()> &opening);
     /// Writes what waits: from then on it outlives this process. Blocks as long as the disk does. Throws
     /// std::runtime_error; then the file is as it was, and nothing more can be written.
     void flush();
@@ -50,7 +56,6 @@ private:
     };
     Part make_next();
     void begin(std::uint64_t at_us, Part part);
-    void rotate(std::uint64_t at_us);
     void put(std::uint64_t at_us, const session::Body &body);
 
     FileOptions o_;

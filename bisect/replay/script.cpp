@@ -2,6 +2,8 @@
 // Records put together: which reply belongs to which request, who waited for what.
 #include "bisect/replay/script.hpp"
 
+#include "bisect/replay/runner.hpp"
+#include "server/engine/wire.hpp"
 #include "xsgit/base/escape.hpp"
 #include "xsgit/session/text.hpp"
 
@@ -17,6 +19,11 @@ namespace {
 
 /// Requests of a connection among which a reply's is looked for.
 constexpr std::size_t kLookAhead = 1024;
+
+constexpr std::string_view kNotThere("ENOENT", 7); // with its NUL
+
+using server::MsgType;
+bool is(const Message &m, MsgType type) { return m.type == static_cast<std::uint32_t>(type); }
 
 } // namespace
 
@@ -77,11 +84,8 @@ void ScriptBuilder::add(const Record &r, std::uint64_t number)
         if (at == end)
             return; // of a request before the session
         o.next_unanswered = at + 1;
-        const std::size_t step = o.unanswered[at];
-        script_.steps[step].reply = *reply;
-        last_reply_[o.client] = step;
-        script_.received.push_back({o.client, false, false, *reply});
-        script_.received_records.push_back(number);
+        last_reply_[o.client] = o.unanswered[at];
+        answered(o, script_.steps[o.unanswered[at]], *reply, number);
     } else if (const auto *event = std::get_if<session::Event>(&r.body)) {
         script_.received.push_back({open(event->conn).client, true, false, *event});
         script_.received_records.push_back(number);
@@ -99,10 +103,43 @@ void ScriptBuilder::add(const Record &r, std::uint64_t number)
                     "record {}: a watch of the starting state stands behind the first step", number));
         script_.watches.push_back(*watch);
         script_.watches.back().conn = open(watch->conn).client;
-    } else if (std::holds_alternative<Dropped>(r.body) && !dropped_) {
-        dropped_ = true;
-        script_.known_until = script_.received.size();
+    } else if (std::holds_alternative<Dropped>(r.body)) {
+        lose_the_rest();
     }
+}
+
+void ScriptBuilder::lose_the_rest()
+{
+    if (!dropped_)
+        script_.known_until = script_.received.size();
+    dropped_ = true;
+}
+
+/// In a transaction that was open when the session began: what had been done in it is not known.
+bool ScriptBuilder::began_before(const Open &o, const Step &step) const
+{
+    const Request &r = *step.request();
+    return script_.clients[o.client].before && r.tx_id != 0 && !is(r, MsgType::Watch) &&
+           !is(r, MsgType::Unwatch) && !o.transactions.contains(r.tx_id);
+}
+
+void ScriptBuilder::answered(Open &o, Step &step, const Reply &reply, std::uint64_t number)
+{
+    const Request &r = *step.request();
+    const bool end = is(r, MsgType::TransactionEnd), error = is(reply, MsgType::Error);
+    // What is not there is answered so when it is played, too.
+    if (began_before(o, step) && !(error && reply.payload == kNotThere)) {
+        if (end && !error && r.payload.starts_with('T'))
+            lose_the_rest(); // nobody knows what it has changed
+        return;
+    }
+    if (const std::uint32_t id = started_transaction(reply))
+        o.transactions.insert(id);
+    if (end)
+        o.transactions.erase(r.tx_id);
+    step.reply = reply;
+    script_.received.push_back({o.client, false, false, reply});
+    script_.received_records.push_back(number);
 }
 
 Script ScriptBuilder::finish() &&

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <variant>
@@ -85,7 +86,11 @@ private:
         std::size_t client;
         std::vector<std::size_t> unanswered; // steps, oldest first
         std::size_t next_unanswered = 0;
+        std::set<std::uint32_t> transactions; // started in the session, not ended
     };
+    bool began_before(const Open &o, const Step &step) const;
+    void answered(Open &o, Step &step, const session::Reply &reply, std::uint64_t number);
+    void lose_the_rest();
     Script script_;
     std::vector<std::pair<std::uint64_t, Open>> open_;   // sorted by id
     std::vector<std::optional<std::size_t>> last_reply_; // by client: the last step that was answered

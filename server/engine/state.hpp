@@ -60,6 +60,13 @@ public:
     };
     /// In order of id.
     std::vector<Connection> connections() const;
+    struct WatchOf {
+        std::uint64_t conn = 0;
+        int depth = -1;          // -1: unlimited
+        std::string path, token; // as its client gave them
+    };
+    /// In order of connection, of each in order of registration. O(watches).
+    std::vector<WatchOf> watches() const;
     struct KnownDomain {
         std::uint32_t domid = 0;
         std::uint64_t unique_id = 0; // 0: not known

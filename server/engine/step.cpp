@@ -38,6 +38,15 @@ std::vector<State::Connection> State::connections() const
     return out;
 }
 
+std::vector<State::WatchOf> State::watches() const
+{
+    std::vector<WatchOf> out;
+    for (const auto &[id, c] : impl_->clients)
+        for (const auto &[order, w] : c.watches)
+            out.push_back({id, w.depth, w.given, w.token});
+    return out;
+}
+
 std::vector<State::KnownDomain> State::domains() const
 {
     std::vector<KnownDomain> out;

@@ -59,16 +59,6 @@ def tools():
     equal(os.stat(p.file).st_mode & 0o777, 0o600, "nobody else may read the session")
 
 
-def heard(path):
-    """{connection: (requests, replies, events)} as (type, req_id, tx_id, payload)."""
-    out = {}
-    for r in records(path):
-        if r["kind"] in ("request", "reply", "event"):
-            out.setdefault(r["conn"], {"request": [], "reply": [], "event": []})[r["kind"]].append(
-                (NAMES[r["type"]], r["req_id"], r["tx_id"], payload(r)))
-    return out
-
-
 def storm_client(path, number, log):
     """Requests in flights of random size; what was sent and heard goes to log[number]."""
     lots = random.Random(number)
@@ -101,7 +91,7 @@ def storm():
         t.join(HANG)
     wait_for(lambda: recording.run("show", p.file)[1].count(b" close\n") == len(threads), "the end of all connections")
     equal(p.stop(signal.SIGINT), 0, "SIGINT ends the proxy")
-    session = heard(p.file)
+    session = recording.heard(p.file)
     equal(len(session), len(threads), "each client has its connection in the session")
     by_token = {c["request"][0][3]: c for c in session.values()}
     for number, (sent, got) in sorted(log.items()):
