@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
 from lib import daemon, git, harness  # noqa: E402
 from lib.crash_client import CrashClient, Wrong  # noqa: E402
-from lib.crash_fleet import Fleet, judge_history  # noqa: E402
+from lib.crash_fleet import ROOM, Fleet, judge_history  # noqa: E402
 from lib.crash_table import CrashTable  # noqa: E402
 from lib.crash_work import Bulk, Toolstack  # noqa: E402
 from lib.daemon import wait_for  # noqa: E402
@@ -67,8 +67,7 @@ class Rig:
 
     def newcomer(self):
         """Another daemon for the same repository, not yet started; its messages go to a file of its own."""
-        # a node holds the names of its children; guests make many
-        d = self.host.daemon(["--repo-size", str(REPO_SIZE), "--entry-size", "1000000", "--entry-nb", "100000"])
+        d = self.host.daemon(["--repo-size", str(REPO_SIZE), *ROOM])
         d.env["XSGIT_CRASH_FILE"] = self.table.path
         self.count += 1
         d.log = os.path.join(self.host.dir, f"log.{self.count}")

@@ -9,7 +9,7 @@ import time
 
 from lib import daemon, git, harness
 from lib.crash_client import CrashClient
-from lib.crash_fleet import Fleet, judge_history
+from lib.crash_fleet import ROOM, Fleet, judge_history
 from lib.daemon import wait_for
 from lib.guest import XenHost
 from lib.harness import check, equal
@@ -111,7 +111,7 @@ def storm():
     harness.note(f"seed {harness.options.seed}")
     m = ServiceManager()
     host = XenHost()
-    d = Service.on(host, m).start()
+    d = Service.on(host, m, options=ROOM).start()
     guests = {}
     with d.client() as c:
         for domid in range(1, GUESTS + 1):

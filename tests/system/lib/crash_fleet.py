@@ -8,6 +8,10 @@ from .daemon import wait_for
 from .harness import check, equal
 
 
+# For a daemon that has guests among them: a node holds the names of its children, and they make many.
+ROOM = ["--entry-size", "1000000", "--entry-nb", "100000"]
+
+
 class Fleet:
     def __init__(self, clients, daemon):
         """They connect, and wait for resume()."""
