@@ -42,7 +42,10 @@ std::string store_at(const std::string &path)
         throw ToolFailure(kNoRepository, std::string(e.what()) +
                                              "\nName the daemon's repository with --repo or in XS_REPO.");
     }
-    if (::access(server::StatePaths(dir).journal.c_str(), R_OK) != 0)
+    const server::StatePaths paths(dir);
+    // A daemon that begins just now will make it.
+    const bool begins = ::access(paths.journal.c_str(), F_OK) != 0 && ::access(paths.dir.c_str(), X_OK) == 0;
+    if (!begins && ::access(paths.journal.c_str(), R_OK) != 0)
         throw ToolFailure(
             kNoRepository,
             fmt::format("{} has no journal that can be read: it is not a daemon's repository but "

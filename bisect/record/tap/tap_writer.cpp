@@ -14,9 +14,6 @@ namespace xsgit::record {
 namespace {
 
 constexpr std::size_t kDomainsAtOnce = 100; // in one record: far from its limit
-constexpr const char *kWasOpen =
-    "{} transactions were open when this began: what had been done in them is not here, so playing this will "
-    "answer otherwise in them";
 
 } // namespace
 
@@ -72,7 +69,10 @@ void TapWriter::opening(const server::State &state)
     }
     flush();
     if (const std::size_t n = state.open_transactions())
-        note(fmt::format(fmt::runtime(kWasOpen), n));
+        note(fmt::format(
+            "{} transactions were open when this began: what had been done in them is not here, so "
+            "playing it will answer otherwise in them",
+            n));
 }
 
 void TapWriter::begin(const server::State &state, bool fresh)
