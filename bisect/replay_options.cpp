@@ -16,6 +16,41 @@ namespace {
 
 [[noreturn]] void usage(const std::string &text) { throw ToolFailure(kUsage, text); }
 
+/// The option parser takes the largest number for one that is larger still.
+const CLI::Validator kWholeNumber(
+    [](const std::string &text) {
+        std::uint64_t n = 0;
+        const char *end = text.data() + text.size();
+        const auto got = std::from_chars(text.data(), end, n);
+        return got.ec == std::errc() && got.ptr == end ? "" : text + " is no whole number below 2^64";
+    },
+    "NUMBER");
+
+void outputs_must_fit(const ReplayRequest &o)
+{
+    if (o.output.empty() && o.test.empty())
+        return;
+    if (o.show)
+        usage("--show plays nothing that -o or --emit-test could write");
+    if (o.output == o.test)
+        usage("-o and --emit-test write two files: name another one");
+    if (o.result_on_stdout() && (o.dump || o.step || o.commits || o.shell))
+        usage("standard output can have the session or test, or what other options print: name a file "
+              "for it, or leave out --dump, --step, --commit, --shell and CMD");
+    if (!o.output.empty() && !o.fails_if.empty() && !o.stage.against.empty() && o.stage.reset.empty())
+        usage("-o plays once more to get the replies of the daemon, which must be fresh: --reset CMD");
+}
+
+/// Where only a verdict is wanted, nothing else is shown.
+void verdict_must_fit(const ReplayRequest &o)
+{
+    const std::string which = o.minimize ? "--minimize" : "--fails-if";
+    if ((o.minimize || !o.fails_if.empty()) &&
+        (o.dump || o.commits || o.step || o.shell || o.speed != "max" || o.show))
+        usage(which +
+              " plays for a verdict: leave out --dump, --commit, --step, --speed, --shell, CMD and --show");
+}
+
 } // namespace
 
 void add_options(CLI::App &app, ReplayRequest &o)
@@ -45,7 +80,9 @@ void add_options(CLI::App &app, ReplayRequest &o)
         "--shell", o.shell,
         "a shell that sees the store at the end as xenstored's, read-only (-- CMD...: that instead)");
     app.add_flag("--commit", o.commits, "print the id of the last commit that a daemon would have made");
-    app.add_option("--seed", o.seed, "another legal order of what the connections did")->type_name("N");
+    app.add_option("--seed", o.seed, "another legal order of what the connections did")
+        ->type_name("N")
+        ->check(kWholeNumber);
     app.add_option("--path", o.node.path, "the session fails if this node, at the end, ...")
         ->type_name("PATH");
     app.add_option("--is", o.node.value, "... has this value")->type_name("VALUE")->needs("--path");
@@ -66,6 +103,7 @@ void add_options(CLI::App &app, ReplayRequest &o)
         ->check(CLI::Range(0.01, 86400.0));
     app.add_option("-o,--output", o.output, "write the session as it was played, or made smaller")
         ->type_name("FILE");
+    app.add_flag("--force", o.force, "replace files that are there");
     app.add_option("--emit-test", o.test, "write it as a case for tests/system/operations")
         ->type_name("FILE");
 }
@@ -78,6 +116,9 @@ void must_fit(ReplayRequest &o)
         usage("--show prints a session file; of commits, -o FILE makes one");
     if (!o.from.empty() && o.check && (o.minimize || !o.stage.against.empty()))
         usage("commits are checked in this process, and as a whole: leave out --against and --minimize");
+    if (!o.from.empty() && o.check && !o.until.empty())
+        usage("the store is compared with that of the commit --to: choose another one there, and leave out "
+              "--until");
     const bool node = o.node.value || o.node.exists || o.node.missing;
     if (node == o.node.path.empty())
         usage("--path goes with --is, --exists or --missing");
@@ -102,8 +143,10 @@ void must_fit(ReplayRequest &o)
               "--minimize, --show and --dump");
     if (o.commits && (!o.stage.against.empty() || !o.stage.compare.empty() || !o.from.empty() || o.minimize))
         usage("--commit is what the engine makes of a session in this process");
-    if (o.show + o.step + o.minimize > 1)
-        usage("only one of --show, --step and --minimize");
+    if (o.show && o.step)
+        usage("only one of --show and --step");
+    verdict_must_fit(o);
+    outputs_must_fit(o);
     if (!o.test.empty() && !o.stage.against.empty())
         usage("--emit-test plays in this process: leave out --against");
     o.stage.patience = std::chrono::milliseconds(static_cast<std::int64_t>(o.timeout * 1000));
@@ -122,22 +165,24 @@ double speed_of(const std::string &text)
     return speed;
 }
 
-void set_until(const std::string &text, ReplayOptions &r)
+Limit limit_of(const std::string &text)
 {
+    Limit limit;
     if (text.empty())
-        return;
+        return limit;
     const char *end = text.data() + text.size();
     std::uint64_t n = 0;
     if (const auto whole = std::from_chars(text.data(), end, n);
         whole.ec == std::errc() && whole.ptr == end) {
-        r.requests = n;
-        return;
+        limit.requests = n;
+        return limit;
     }
     char *rest = nullptr;
     const double seconds = std::strtod(text.c_str(), &rest);
     if (rest == text.c_str() || std::string_view(rest) != "s" || !(seconds >= 0) || seconds > 1e9)
         usage("--until is a number of requests, as 100, or a time since the begin in seconds, as 1.5s");
-    r.until_us = static_cast<std::uint64_t>(seconds * 1e6);
+    limit.at_us = static_cast<std::uint64_t>(seconds * 1e6);
+    return limit;
 }
 
 } // namespace xsgit::replay

@@ -21,9 +21,11 @@ struct ReplayRequest {
     double timeout = 10;
     std::uint64_t max_runs = 100000;
     bool check = false, step = false, show = false, dump = false, shell = false, commits = false,
-         minimize = false;
+         minimize = false, force = false;
     std::vector<std::string> command; // behind "--"; with it shell is set
 
+    /// Then nothing else may be written there.
+    bool result_on_stdout() const { return output == "-" || test == "-"; }
     bool has_predicate() const { return !node.path.empty() || !fails_if.empty(); }
 };
 
@@ -35,7 +37,7 @@ void must_fit(ReplayRequest &o);
 
 /// 0: as fast as possible; else times the recorded speed. Throws as above.
 double speed_of(const std::string &text);
-/// "12": requests, "1.5s": time since the begin. Throws as above.
-void set_until(const std::string &text, ReplayOptions &r);
+/// "12": requests, "1.5s": time since the begin, empty: no limit. Throws as above.
+Limit limit_of(const std::string &text);
 
 } // namespace xsgit::replay

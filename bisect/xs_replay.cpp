@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // xs-replay: plays a recorded session again: in this process or to a daemon, checked, compared, shuffled, made smaller.
+#include "bisect/output_file.hpp"
 #include "bisect/replay/commit_ids.hpp"
 #include "bisect/replay/history.hpp"
 #include "bisect/replay/minimize.hpp"
+#include "bisect/replay_directory.hpp"
 #include "bisect/replay_options.hpp"
 #include "bisect/replay_shell.hpp"
 #include "bisect/serve/command_line.hpp"
@@ -12,10 +14,7 @@
 #include "xsgit/session/reader.hpp"
 #include "xsgit/session/text.hpp"
 
-#include <cerrno>
-#include <cstdlib>
 #include <fmt/core.h>
-#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -66,6 +65,9 @@ public:
     int run()
     {
         must_fit(o_);
+        for (const std::string &path : {o_.output, o_.test})
+            if (path != "-")
+                refuse_existing(path, o_.force); // now, not when all is done
         if (o_.show)
             return show();
         load();
@@ -80,12 +82,23 @@ public:
 private:
     void load()
     {
-        if (!o_.from.empty()) {
-            view_ = tool_.open();
-            to_ = resolve(*view_, o_.to, tool_.utc());
-            script_ = history_script(*view_, resolve(*view_, o_.from, tool_.utc()), to_);
-            return;
-        }
+        const Limit limit = limit_of(o_.until);
+        if (o_.from.empty())
+            load_session();
+        else
+            load_history();
+        script_ = cut(std::move(script_), limit);
+    }
+
+    void load_history()
+    {
+        view_ = tool_.open();
+        to_ = resolve(*view_, o_.to, tool_.utc());
+        script_ = history_script(*view_, resolve(*view_, o_.from, tool_.utc()), to_);
+    }
+
+    void load_session()
+    {
         script_ = load_script(o_.session);
         if (!script_.damage.empty())
             tool_.note(
@@ -110,21 +123,17 @@ private:
     template <class Use>
     auto with_directory(const Use &use)
     {
-        std::string dir = "/tmp/xs-replay-XXXXXX";
-        if (const char *tmp = std::getenv("TMPDIR"))
-            dir = std::string(tmp) + "/xs-replay-XXXXXX";
-        if (!::mkdtemp(dir.data()))
-            throw std::system_error(errno, std::generic_category(), dir);
-        struct Remove {
-            std::string dir;
-            ~Remove()
-            {
-                ::unlink((dir + "/session").c_str());
-                ::unlink((dir + "/state").c_str());
-                ::rmdir(dir.c_str());
-            }
-        } const remove{dir};
-        return use(fails_by_command(o_.stage, o_.fails_if, dir));
+        const ReplayDirectory files;
+        return use(fails_by_command(o_.stage, o_.fails_if, files.path()));
+    }
+
+    /// For people; a result on standard output stays alone there.
+    void say(const std::string &text) const
+    {
+        if (o_.result_on_stdout())
+            fmt::print(stderr, "{}", text);
+        else
+            print(text);
     }
 
     int play()
@@ -132,7 +141,6 @@ private:
         ReplayOptions r;
         r.lenient = o_.stage.lenient;
         r.check = o_.check && !view_; // history has no replies
-        set_until(o_.until, r);
         const Pace pace(speed_of(o_.speed));
         bool stepping = o_.step;
         r.before = [&](const Step &step) {
@@ -140,13 +148,14 @@ private:
             return true;
         };
         r.after = [&](const Step &step, const std::vector<Received> &came) {
-            if (!o_.output.empty() || !o_.test.empty())
+            if (!o_.output.empty())
                 answers_.push_back(came);
             if (!o_.step)
                 return;
             tell_step(script_, step, came);
             stepping = stepping && next_line();
         };
+        r.late = [&](const std::vector<Received> &late) { collect(answers_, late); };
         if (!o_.fails_if.empty())
             return verdict(with_directory([&](const Fails &fails) { return fails(script_); }));
         reset(o_.stage);
@@ -182,25 +191,25 @@ private:
         if (o_.dump)
             print(state_text(dynamic_cast<const EngineTarget &>(*target).state()));
         else if (!o_.step && !o_.commits)
-            print(fmt::format("{} requests{}\n", outcome.requests,
-                              o_.check || !o_.stage.compare.empty()
-                                  ? fmt::format(", {} messages compared: no difference", outcome.compared)
-                                  : std::string()));
+            say(fmt::format("{} requests{}\n", outcome.requests,
+                            o_.check || !o_.stage.compare.empty()
+                                ? fmt::format(", {} messages compared: no difference", outcome.compared)
+                                : std::string()));
         return o_.node.path.empty() ? static_cast<int>(kOk) : verdict(holds(o_.node, *target, script_));
     }
 
     int compare_with_commit(const Outcome &outcome, const server::State &state) const
     {
         const std::string difference = differing_node(state, *view_, to_);
-        print(difference.empty()
-                  ? fmt::format("{} requests: the store is that of the commit\n", outcome.requests)
-                  : "the store is not that of the commit:\n" + difference + "\n");
+        say(difference.empty()
+                ? fmt::format("{} requests: the store is that of the commit\n", outcome.requests)
+                : "the store is not that of the commit:\n" + difference + "\n");
         return difference.empty() ? kOk : kDiffers;
     }
 
     int verdict(bool fails) const
     {
-        print(fails ? "the session fails\n" : "the session does not fail\n");
+        say(fails ? "the session fails\n" : "the session does not fail\n");
         return fails ? kDiffers : kOk;
     }
 
@@ -208,7 +217,7 @@ private:
     {
         const bool two = !o_.stage.compare.empty();
         const std::string against = o_.stage.against.empty() ? "engine" : o_.stage.against;
-        print(difference_text(script_, o, two ? against : "recorded", two ? o_.stage.compare : "now"));
+        say(difference_text(script_, o, two ? against : "recorded", two ? o_.stage.compare : "now"));
     }
 
     int shrink()
@@ -238,7 +247,7 @@ private:
 
     int not_failing() const
     {
-        print("the session does not fail: there is nothing to make smaller\n");
+        say("the session does not fail: there is nothing to make smaller\n");
         return kDiffers;
     }
 
@@ -256,48 +265,59 @@ private:
             fmt::print(stderr, "\r\033[K");
         script_ = std::move(m.script);
         script_.damage.clear();
-        print(fmt::format("{} of {} requests fail, too ({} tries){}\n", script_.requests(), before, m.runs,
-                          m.single ? "; none of them can be left out" : "; --max-runs ended the search"));
+        say(fmt::format("{} of {} requests fail, too ({} tries){}\n", script_.requests(), before, m.runs,
+                        m.single ? "; none of them can be left out" : "; --max-runs ended the search"));
         for (const Step &step : script_.steps)
-            print("  " + step_text(script_, step) + "\n");
+            say("  " + step_text(script_, step) + "\n");
         return kOk;
     }
 
-    void write_results()
+    static void collect(Answers &answers, const std::vector<Received> &late)
     {
-        if (o_.output.empty() && o_.test.empty())
-            return;
-        if (answers_.size() != script_.steps.size()) { // a smaller one, or the end was not reached
-            answers_.clear();
-            ReplayOptions r;
-            r.after = [&](const Step &, const std::vector<Received> &came) { answers_.push_back(came); };
-            EngineTarget engine(script_);
-            replay::replay(script_, engine, r);
-        }
-        if (!o_.output.empty())
-            write(o_.output,
-                  [&](const auto &sink) { write_session(script_, o_.check ? Answers() : answers_, sink); });
-        if (!o_.test.empty())
-            write(o_.test,
-                  [&](const auto &sink) { sink(test_case(script_, answers_, "a recorded session")); });
+        if (!answers.empty())
+            answers.back().insert(answers.back().end(), late.begin(), late.end());
     }
 
-    template <class Fill>
-    static void write(const std::string &path, const Fill &fill)
+    Answers answers_of(Target &target) const
+    {
+        Answers answers;
+        ReplayOptions r;
+        r.after = [&](const Step &, const std::vector<Received> &came) { answers.push_back(came); };
+        r.late = [&](const std::vector<Received> &late) { collect(answers, late); };
+        replay::replay(script_, target, r);
+        return answers;
+    }
+
+    /// The session is what was played, not what follows a difference, with the replies that it got.
+    void write_results()
+    {
+        if (!o_.test.empty()) {
+            EngineTarget engine(script_);
+            const Answers answers = answers_of(engine);
+            write(o_.test,
+                  [&](const auto &sink) { sink(test_case(script_, answers, "a recorded session")); });
+        }
+        if (o_.output.empty())
+            return;
+        const bool recorded = o_.check && !view_;
+        if (recorded) {
+            answers_.clear();
+        } else if (o_.minimize || !o_.fails_if.empty()) { // it was one play of many
+            reset(o_.stage);
+            answers_ = answers_of(*make_target(o_.stage.compare.empty() ? o_.stage.against : o_.stage.compare,
+                                               script_, o_.stage));
+        } else {
+            script_ = first_steps(std::move(script_), answers_.size());
+        }
+        write(o_.output, [&](const auto &sink) { write_session(script_, answers_, sink); });
+    }
+
+    void write(const std::string &path, const Fill &fill) const
     {
         if (path == "-")
-            return fill([](std::string_view part) { print(part); });
-        std::FILE *file = std::fopen(path.c_str(), "wbe");
-        bool good = file != nullptr;
-        if (good)
-            fill([&](std::string_view part) {
-                good = good && std::fwrite(part.data(), 1, part.size(), file) == part.size();
-            });
-        if (file && std::fclose(file) != 0)
-            good = false;
-        if (!good)
-            throw ToolFailure(kNoRepository,
-                              fmt::format("{}: {}", path, std::generic_category().message(errno)));
+            fill([](std::string_view part) { print(part); });
+        else
+            write_output(path, o_.force, fill);
     }
 
     Tool &tool_;

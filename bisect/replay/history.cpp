@@ -233,16 +233,24 @@ std::string differing_node(const server::State &state, const inspect::Repository
     wanted.load_tree(load_tree(view.repo(), view.repo().commit(commit).value().tree, 1));
     if (wanted.tree().equal(state.tree()))
         return {};
-    std::string_view a = "", b = "";
-    const std::string all_a = state_text(wanted), all_b = state_text(state);
-    for (std::size_t at_a = 0, at_b = 0; a == b;) {
-        const std::size_t end_a = all_a.find('\n', at_a), end_b = all_b.find('\n', at_b);
-        a = std::string_view(all_a).substr(at_a, end_a - at_a);
-        b = std::string_view(all_b).substr(at_b, end_b - at_b);
-        at_a = end_a + 1;
-        at_b = end_b + 1;
+    return differing_line(state_text(wanted), state_text(state));
+}
+
+std::string differing_line(std::string_view wanted, std::string_view now)
+{
+    const auto next = [](std::string_view &rest) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+        return line;
+    };
+    // Nodes end with a blank line; what follows speaks of connections.
+    for (;;) {
+        const std::string_view a = next(wanted), b = next(now);
+        if (a != b)
+            return fmt::format("the commit: {}\nnow:        {}", a, b);
+        if (a.empty())
+            return "in what the text of its nodes does not show";
     }
-    return fmt::format("the commit: {}\nnow:        {}", a, b);
 }
 
 } // namespace xsgit::replay

@@ -6,6 +6,7 @@
 #include "inspect/view.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace xsgit::server {
 class State;
@@ -24,5 +25,8 @@ Script history_script(const inspect::RepositoryView &view, const Oid &from, cons
 /// Where the engine's store is not that of the commit: the first line of each that differs; empty if it is. O(nodes).
 std::string differing_node(const server::State &state, const inspect::RepositoryView &view,
                            const Oid &commit);
+
+/// The first line of each of two state_text()s that differ in their nodes; where only something else differs, words that say so.
+std::string differing_line(std::string_view wanted, std::string_view now);
 
 } // namespace xsgit::replay

@@ -8,7 +8,6 @@
 #include <fmt/core.h>
 #include <system_error>
 #include <unistd.h>
-#include <variant>
 
 namespace xsgit::replay {
 
@@ -47,20 +46,6 @@ private:
     int fd_;
 };
 
-/// Of its texts.
-std::size_t bytes_of(const session::Body &body)
-{
-    if (const auto *request = std::get_if<session::Request>(&body))
-        return request->payload.size() + request->facts.size();
-    if (const auto *reply = std::get_if<session::Reply>(&body))
-        return reply->payload.size();
-    if (const auto *event = std::get_if<session::Event>(&body))
-        return event->payload.size();
-    if (const auto *node = std::get_if<session::Node>(&body))
-        return node->path.size() + node->perms.size() + node->value.size();
-    return 0;
-}
-
 } // namespace
 
 Ending read_session(const std::string &file,
@@ -83,10 +68,8 @@ Ending read_session(const std::string &file,
 Script load_script(const std::string &file)
 {
     ScriptBuilder builder;
-    std::uint64_t bytes = 0;
     Ending end = read_session(file, [&](const session::Record &r, std::uint64_t number) {
-        bytes += sizeof(Step) + bytes_of(r.body);
-        if (bytes > kScriptBytes)
+        if (builder.memory() > kScriptBytes)
             throw NotPlayable(
                 fmt::format("this session takes more than {} MiB of memory: cut it into parts when recording",
                             kScriptBytes >> 20));

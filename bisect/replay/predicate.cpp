@@ -147,8 +147,8 @@ std::optional<Fails> fails_by_check(const Stage &stage, const Script &script, co
         ReplayOptions options;
         options.after = [&](const Step &step, const std::vector<Received> &came) {
             for (const Received &m : came)
-                still = still ||
-                        (step.record == record && m.client == step.client && same_message(wrong, m, false));
+                still = still || (step.record == record && m.client == step.client &&
+                                  same_message(wrong, m, stage.lenient));
         };
         options.before = [&](const Step &) { return !still; };
         replay(smaller, *target, options);

@@ -21,12 +21,7 @@ public:
     {
     }
 
-    bool may(const Step &step, const Outcome &o)
-    {
-        if (step.at_us > options_.until_us || (step.request() && o.requests >= options_.requests))
-            return false;
-        return !options_.before || options_.before(step);
-    }
+    bool may(const Step &step) const { return !options_.before || options_.before(step); }
     void done(const Step &step, Outcome &o)
     {
         ++o.steps;
@@ -63,13 +58,13 @@ Outcome replay(const Script &script, Target &target, const ReplayOptions &option
     Progress progress(script, options);
     Outcome o;
     std::vector<Received> came;
-    bool whole = true;
+    bool whole = !script.cut;
     const auto take = [&](std::optional<Difference> d) {
         return !o.difference && (o.difference = std::move(d));
     };
     for (o.step = 0; o.step < script.steps.size(); ++o.step) {
         const Step &step = script.steps[o.step];
-        if (!progress.may(step, o)) {
+        if (!progress.may(step)) {
             whole = false;
             break;
         }
@@ -93,6 +88,8 @@ Outcome replay(const Script &script, Target &target, const ReplayOptions &option
     }
     came.clear();
     runner.settle(came);
+    if (options.late)
+        options.late(came);
     if (!options.check)
         return o;
     o.compared += came.size();
@@ -127,6 +124,8 @@ Outcome compare(const Script &script, Target &a, Target &b, const ReplayOptions 
     const auto settled = [&] {
         first.settle(from_a);
         second.settle(from_b);
+        if (options.late)
+            options.late(from_b);
         if (differ())
             return true;
         for (std::size_t client = 0; client < script.clients.size() && !o.difference; ++client)
@@ -135,7 +134,7 @@ Outcome compare(const Script &script, Target &a, Target &b, const ReplayOptions 
     };
     for (o.step = 0; o.step < script.steps.size(); ++o.step) {
         const Step &step = script.steps[o.step];
-        if (!progress.may(step, o))
+        if (!progress.may(step))
             break;
         if (progress.leaves(step) && settled())
             return o;

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,13 +17,12 @@ namespace xsgit::replay {
 struct ReplayOptions {
     bool check = false;   // against the recording
     bool lenient = false; // see same_message()
-    /// Ends before the step that would be a request too many, or later than this.
-    std::uint64_t requests = std::numeric_limits<std::uint64_t>::max();
-    std::uint64_t until_us = std::numeric_limits<std::uint64_t>::max();
     /// Called before each step; false ends the replay there.
     std::function<bool(const Step &)> before;
     /// And behind it, with what came.
     std::function<void(const Step &, const std::vector<Received> &)> after;
+    /// What came when all that the steps so far caused was waited for. Of two targets, here and above, that of the second.
+    std::function<void(const std::vector<Received> &)> late;
 };
 
 struct Outcome {

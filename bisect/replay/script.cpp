@@ -20,10 +20,34 @@ namespace {
 /// Requests of a connection among which a reply's is looked for.
 constexpr std::size_t kLookAhead = 1024;
 
+/// Of bookkeeping, for each client.
+constexpr std::size_t kClientBytes = 256;
+
 constexpr std::string_view kNotThere("ENOENT", 7); // with its NUL
 
 using server::MsgType;
 bool is(const Message &m, MsgType type) { return m.type == static_cast<std::uint32_t>(type); }
+
+/// What a record takes in a script: structures, and texts as often as they are kept.
+std::size_t memory_of(const Body &body)
+{
+    if (const auto *request = std::get_if<Request>(&body))
+        return sizeof(Step) + 2 * sizeof(std::uint64_t) + request->payload.size() + request->facts.size();
+    if (const auto *reply = std::get_if<Reply>(&body)) // at its step, and in the order of messages
+        return sizeof(Received) + sizeof(std::uint64_t) + 2 * reply->payload.size();
+    if (const auto *event = std::get_if<session::Event>(&body))
+        return sizeof(Received) + sizeof(std::uint64_t) + event->payload.size();
+    if (const auto *node = std::get_if<session::Node>(&body))
+        return sizeof(session::Node) + node->path.size() + node->perms.size() + node->value.size();
+    if (const auto *watch = std::get_if<Watch>(&body))
+        return sizeof(Watch) + watch->path.size() + watch->token.size();
+    if (const auto *opened = std::get_if<Opened>(&body)) // a step, a client, and what is known of its process
+        return sizeof(Step) + sizeof(Opened) + sizeof(ProcessReplies) + kClientBytes +
+               2 * opened->comm.size();
+    if (const auto *domains = std::get_if<Domains>(&body))
+        return sizeof(Step) + domains->news.size();
+    return std::holds_alternative<Closed>(body) ? sizeof(Step) : 0;
+}
 
 } // namespace
 
@@ -41,25 +65,31 @@ ScriptBuilder::Open &ScriptBuilder::open(std::uint64_t conn)
         ->second;
 }
 
-/// What its process had been answered before, on other connections: only the last of each counts, the order
-/// within a connection is kept anyway.
+ProcessReplies *ScriptBuilder::process(std::size_t client)
+{
+    const std::optional<std::uint32_t> pid = script_.clients[client].pid;
+    return pid ? &processes_[*pid] : nullptr;
+}
+
 void ScriptBuilder::request(const Record &r, std::uint64_t number)
 {
     Step step{number, r.at_us, 0, std::get<Request>(r.body), std::nullopt, {}};
     Open &mine = open(step.request()->conn);
     step.client = mine.client;
-    const std::optional<std::uint32_t> pid = script_.clients[mine.client].pid;
-    if (pid)
-        for (const auto &[conn, other] : open_)
-            if (other.client != mine.client && script_.clients[other.client].pid == pid &&
-                last_reply_[other.client])
-                step.after.push_back(*last_reply_[other.client]);
-    mine.unanswered.push_back(script_.steps.size());
+    Sent sent{script_.steps.size(), 0};
+    if (const ProcessReplies *replies = process(mine.client)) {
+        // What it knew at its last request, that one has waited for.
+        step.after = replies->since(mine.unanswered.empty() ? 0 : mine.unanswered.back().moment, mine.client);
+        sent.moment = replies->now();
+        memory_ += step.after.size() * sizeof(std::size_t);
+    }
+    mine.unanswered.push_back(sent);
     script_.steps.push_back(std::move(step));
 }
 
 void ScriptBuilder::add(const Record &r, std::uint64_t number)
 {
+    memory_ += memory_of(r.body);
     if (const auto *meta = std::get_if<Meta>(&r.body)) {
         script_.meta = *meta;
     } else if (const auto *opened = std::get_if<Opened>(&r.body)) {
@@ -68,7 +98,6 @@ void ScriptBuilder::add(const Record &r, std::uint64_t number)
         open_.insert(at, {opened->conn, Open{script_.clients.size(), {}, 0}});
         script_.steps.push_back({number, r.at_us, script_.clients.size(), *opened, std::nullopt, {}});
         script_.clients.push_back(*opened);
-        last_reply_.emplace_back();
     } else if (const auto *closed = std::get_if<Closed>(&r.body)) {
         script_.steps.push_back({number, r.at_us, open(closed->conn).client, *closed, std::nullopt, {}});
         std::erase_if(open_, [&](const auto &o) { return o.first == closed->conn; });
@@ -79,13 +108,15 @@ void ScriptBuilder::add(const Record &r, std::uint64_t number)
         // Replies come in the order of the requests, but a recorder may have missed some.
         const auto end = std::min(o.unanswered.size(), o.next_unanswered + kLookAhead);
         std::size_t at = o.next_unanswered;
-        while (at < end && script_.steps[o.unanswered[at]].request()->req_id != reply->req_id)
+        while (at < end && script_.steps[o.unanswered[at].step].request()->req_id != reply->req_id)
             ++at;
         if (at == end)
             return; // of a request before the session
         o.next_unanswered = at + 1;
-        last_reply_[o.client] = o.unanswered[at];
-        answered(o, script_.steps[o.unanswered[at]], *reply, number);
+        const Sent &sent = o.unanswered[at];
+        if (ProcessReplies *replies = process(o.client))
+            replies->answered(o.client, sent.step, sent.moment);
+        answered(o, script_.steps[sent.step], *reply, number);
     } else if (const auto *event = std::get_if<session::Event>(&r.body)) {
         script_.received.push_back({open(event->conn).client, true, false, *event});
         script_.received_records.push_back(number);
@@ -163,17 +194,12 @@ Script subset(const Script &s, const std::vector<bool> &keep)
     for (const Watch &w : s.watches)
         if (used[w.conn])
             out.watches.push_back(w);
-    std::vector<std::size_t> moved(s.steps.size(), s.steps.size());
     for (std::size_t i = 0; i < s.steps.size(); ++i) {
         const Step &step = s.steps[i];
         const bool of_client = !std::holds_alternative<Domains>(step.what);
         if (step.request() || !of_client ? !keep[i] : !used[step.client])
             continue;
-        moved[i] = out.steps.size();
-        Step &copy = out.steps.emplace_back(step);
-        std::erase_if(copy.after, [&](std::size_t a) { return moved[a] == s.steps.size(); });
-        for (std::size_t &a : copy.after)
-            a = moved[a];
+        out.steps.push_back({step.record, step.at_us, step.client, step.what, step.reply, {}});
     }
     return out;
 }

@@ -2,15 +2,18 @@
 // A session as something to play: what clients did, step by step, and what they were answered.
 #pragma once
 
+#include "bisect/replay/process_replies.hpp"
 #include "xsgit/session/record.hpp"
 #include "xsgit/tree/tree.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -36,7 +39,9 @@ struct Step {
     std::size_t client = 0; // index in Script::clients; not used by Domains
     std::variant<session::Opened, session::Closed, session::Request, session::Domains> what;
     std::optional<session::Message> reply; // of a request, as recorded
-    std::vector<std::size_t> after;        // steps whose replies its process had got before it sent this
+    /// Steps whose replies its process had got before it sent this, but for those that the order within a
+    /// connection and the `after` of other steps imply.
+    std::vector<std::size_t> after;
 
     const session::Request *request() const noexcept { return std::get_if<session::Request>(&what); }
 };
@@ -51,6 +56,7 @@ struct Script {
     std::vector<std::uint64_t> received_records;
     std::size_t known_until = 0; // of `received`: behind it messages are missing
     bool complete = false;       // it has its end mark, and no messages are missing
+    bool cut = false;            // steps were cut off: `received` has more than those that are there cause
     std::string damage;          // why reading ended early; empty: it did not
 
     std::size_t requests() const noexcept;
@@ -78,13 +84,19 @@ Script load_script(const std::string &file);
 class ScriptBuilder {
 public:
     void add(const session::Record &r, std::uint64_t number);
+    /// What all records so far take, bytes, about.
+    std::uint64_t memory() const noexcept { return memory_; }
     Script finish() &&;
 
 private:
     void request(const session::Record &r, std::uint64_t number);
+    struct Sent {
+        std::size_t step;
+        std::uint64_t moment; // ProcessReplies::now() when it was sent
+    };
     struct Open {
         std::size_t client;
-        std::vector<std::size_t> unanswered; // steps, oldest first
+        std::vector<Sent> unanswered; // oldest first
         std::size_t next_unanswered = 0;
         std::set<std::uint32_t> transactions; // started in the session, not ended
     };
@@ -92,16 +104,29 @@ private:
     void answered(Open &o, Step &step, const session::Reply &reply, std::uint64_t number);
     void lose_the_rest();
     Script script_;
-    std::vector<std::pair<std::uint64_t, Open>> open_;   // sorted by id
-    std::vector<std::optional<std::size_t>> last_reply_; // by client: the last step that was answered
+    std::vector<std::pair<std::uint64_t, Open>> open_;            // sorted by id
+    std::unordered_map<std::uint32_t, ProcessReplies> processes_; // by pid
+    std::uint64_t memory_ = 0;
     bool dropped_ = false;
 
     Open &open(std::uint64_t conn);
+    ProcessReplies *process(std::size_t client);
 };
 
 /// Only the steps for which `keep` (as many flags as there are steps) says so: connections are kept as long as something
-/// of theirs is. Watch events are left out, as nobody knows whose they were.
+/// of theirs is. Watch events are left out, as nobody knows whose they were, and who waited for whom is, too: put steps in
+/// another order before, not afterwards.
 Script subset(const Script &s, const std::vector<bool> &keep);
+
+/// The first `n` steps, and what had been received by those who are there then.
+Script first_steps(Script s, std::size_t n);
+
+/// Where a session is to end: before the request that would be one too many, and before what is later.
+struct Limit {
+    std::uint64_t requests = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t at_us = std::numeric_limits<std::uint64_t>::max();
+};
+Script cut(Script s, const Limit &limit);
 
 /// The store that the session starts with. Throws NotPlayable for what is no tree.
 Tree start_tree(const std::vector<session::Node> &nodes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Plays to a daemon's socket, one request at a time, taking what comes to others meanwhile.
 #include "bisect/replay/target.hpp"
+#include "server/daemon/unique_fd.hpp"
 #include "server/engine/wire.hpp"
 
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 
 namespace xsgit::replay {
@@ -105,9 +107,6 @@ struct SocketTarget::Impl {
             ::poll(fds.data(), fds.size(), static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
         if (ready < 0 && errno != EINTR)
             throw TargetFailed(fmt::format("{}: {}", path, std::strerror(errno)));
-        if (ready == 0)
-            throw TargetFailed(fmt::format("{}: no reply within {} s; --timeout waits longer", path,
-                                           static_cast<double>(patience.count()) / 1000));
         bool reply = false;
         for (std::size_t i = 0; i < fds.size(); ++i)
             if (ready > 0 && (fds[i].revents & (POLLIN | POLLHUP | POLLERR))) {
@@ -115,7 +114,29 @@ struct SocketTarget::Impl {
                 receive(c);
                 reply = take_messages(whose[i], c, out) && whose[i] == client ? true : reply;
             }
+        // Events without a pause are no reply.
+        if (!reply && (ready == 0 || Clock::now() >= until))
+            throw TargetFailed(
+                fmt::format("{}: no reply within {} s; --timeout waits longer", path, seconds()));
         return reply;
+    }
+
+    double seconds() const { return static_cast<double>(patience.count()) / 1000; }
+
+    /// 0, or why it cannot be. While the daemon's backlog is full it is tried again.
+    int connect(int fd, const sockaddr_un &address) const
+    {
+        const auto until = Clock::now() + patience;
+        while (::connect(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) {
+            if (errno != EAGAIN && errno != EINTR)
+                return errno;
+            if (Clock::now() >= until)
+                throw TargetFailed(
+                    fmt::format("{}: the daemon takes no connection within {} s; --timeout waits longer",
+                                path, seconds()));
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+        return 0;
     }
 
     /// True if it was answered; false: the connection has ended.
@@ -165,16 +186,11 @@ void SocketTarget::open(std::size_t client, const session::Opened &who)
     if (impl_->path.size() >= sizeof address.sun_path)
         throw TargetFailed(impl_->path + ": too long for the name of a socket");
     std::memcpy(address.sun_path, impl_->path.data(), impl_->path.size());
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    // Connected while it may block: the backlog may be full for a moment.
-    if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) {
-        const int error = errno;
-        if (fd >= 0)
-            ::close(fd);
+    server::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (const int error = fd ? impl_->connect(fd.get(), address) : errno)
         throw TargetFailed(
             fmt::format("{}: cannot connect to a daemon there: {}", impl_->path, std::strerror(error)));
-    }
-    impl_->open[client].fd = fd;
+    impl_->open[client].fd = fd.release();
     if (who.transport == session::Transport::Ring || who.domid.value_or(0) != 0)
         ++impl_->rings;
 }

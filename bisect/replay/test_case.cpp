@@ -29,7 +29,7 @@ std::string notation(std::string_view payload)
             text += "\\s";
         else if (c == '|' || c == '\\')
             text += std::string("\\") + c;
-        else if (c > ' ' && c <= '~' && c != '{' && c != '<')
+        else if (c > ' ' && c <= '~' && c != '{' && c != '<' && c != '$') // $5: a port
             text += c;
         else
             text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));

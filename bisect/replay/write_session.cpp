@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A script as a session file again.
 #include "bisect/replay/record_again.hpp"
+#include "bisect/replay/runner.hpp"
 #include "xsgit/session/writer.hpp"
 
 #include <algorithm>
@@ -22,6 +23,14 @@ std::vector<std::uint64_t> ids_of(const Script &s)
         for (std::size_t i = 0; i < ids.size(); ++i)
             ids[i] = i + 1;
     return ids;
+}
+
+/// The requests that follow have the transaction's id as it was recorded.
+Message with_recorded_id(Message reply, const Step &step)
+{
+    if (step.reply && started_transaction(*step.reply) != 0 && started_transaction(reply) != 0)
+        reply.payload = step.reply->payload;
+    return reply;
 }
 
 template <class T>
@@ -70,7 +79,8 @@ void write_session(const Script &script, const Answers &answers,
                 if (m.event)
                     writer.add(step.at_us, of_connection(session::Event{m.message}, ids[m.client]));
                 else
-                    writer.add(step.at_us, of_connection(Reply{m.message}, ids[m.client]));
+                    writer.add(step.at_us,
+                               of_connection(Reply{with_recorded_id(m.message, step)}, ids[m.client]));
             }
         if (std::holds_alternative<Closed>(step.what)) {
             writer.add(step.at_us, Closed{ids[step.client]});

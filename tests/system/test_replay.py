@@ -6,11 +6,13 @@ import functools
 import os
 import random
 import re
+import signal
 import socket
+import stat
 import subprocess
 import threading
 
-from lib import daemon, harness, script, toolstack
+from lib import daemon, git, harness, script, toolstack
 from lib import session as s
 from lib.harness import check, equal
 from lib.wire import EVENT, HANG, NAMES, Client, XsError, pack
@@ -234,7 +236,7 @@ def minimize():
     equal((status, kept), (0, [(7, b"/made/first\0x"), (3, b"/made\0n7\0"), (7, b"/made/last\0x")]),
           "of 10,000 requests those three stay that are needed")
     harness.note(out.splitlines()[0])
-    status, out, err = replay("--minimize", "--path", "/made/last", "--is", "x", path, "-o", small)
+    status, out, err = replay("--minimize", "--path", "/made/last", "--is", "x", path, "-o", small, "--force")
     kept = [r[7] for r in s.read(open(small, "rb").read()) if r[1] == s.REQUEST]
     equal((status, kept), (0, [b"/made/last\0x"]), "--path: one request is enough")
     equal(replay("--path", "/made/last", "--is", "x", small)[0], 1, "the small session fails, too")
@@ -277,7 +279,7 @@ def seeds():
     path = w.end().save(at("seeds"))
     orders = []
     for seed in ("1", "1", "2"):
-        status, out, err = replay("--seed", seed, path, "-o", at("shuffled"))
+        status, out, err = replay("--seed", seed, path, "-o", at("shuffled"), "--force")
         check(status == 0, "a session in another order", out + err)
         orders.append([(r[2], r[7]) for r in s.read(open(at("shuffled"), "rb").read()) if r[1] == s.REQUEST])
     check(orders[0] == orders[1] and orders[0] != orders[2], "the seed alone decides")
@@ -385,13 +387,20 @@ def history_of_guests():
         c.set_perms("/shared/below", ["n0", "r5"])
         host.destroy(5)
         daemon.wait_for(lambda: not toolstack.introduced(c, 5), "the end of domain 5")
-        c.write("/after", "all")
+        for path, value in (("/after", "first"), ("/shared", "changed"), ("/after", "all")):
+            c.write(path, value)
     for first in ("#2", "#10", "main~2"):
         status, out, err = replay("--repo", server.repo, "--from", first, "--check")
         check(status == 0, f"guests in history from {first}", out + err)
-    status, out, err = replay("--repo", server.repo, "--from", "#2", "--check", "--until", "5")
-    check(status == 1 and "not that of the commit" in out and "now: " in out, "half of it is another store", out + err)
     server.stop()
+    # A commit that says what the last one does, and has another tree.
+    message = git.run(server.repo, "log", "-1", "--format=%B", "main")
+    forged = git.run(server.repo, "commit-tree", "main~2^{tree}", "-p", "main~1", "-F", "-", stdin=message.encode()).strip()
+    status, out, err = replay("--repo", server.repo, "--from", "#2", "--to", forged, "--check")
+    check(status == 1 and "not that of the commit" in out and 'now:        /shared = "changed"' in out,
+          "a commit that is not what its history leads to: the first node that differs", out + err)
+    status, _, err = replay("--repo", server.repo, "--from", "#2", "--check", "--until", "5")
+    check(status == 2 and "--until" in err, "half of history is not compared with its end", err)
 
 
 def commit_ids():
@@ -553,6 +562,176 @@ def daemons_that_misbehave():
         check(got == status and why in out + err, f"a daemon that {name}", (got, out, err))
 
 
+def writes(n, name, comm=""):
+    """A session with n requests."""
+    w = s.Writer()
+    w.open(1, comm=comm)
+    for i in range(n):
+        w.ask(1, WRITE, b"/n\0%d" % i)
+    return w.end().save(at(name))
+
+
+def requests_of(path):
+    with open(path, "rb") as f:
+        return [r for r in s.read(f.read()) if r[1] == s.REQUEST]
+
+
+def results_on_standard_output():
+    path = writes(8, "stdout")
+    tool = os.path.join(harness.options.build, "bisect", "xs-replay")
+    for options, told in (((), b"8 requests"), (("--path", "/n", "--exists"), b"the session fails"),
+                          (("--minimize", "--path", "/n", "--exists"), b"1 of 8 requests")):
+        p = subprocess.run([tool, path, "-o", "-", *options], capture_output=True, timeout=HANG)
+        try:
+            records = s.read(p.stdout)
+        except (s.Damaged, IndexError) as e:
+            records = [e]
+        check(p.stdout.startswith(s.MAGIC) and len(records) > 4 and records[-1][1] == s.END and told in p.stderr,
+              f"-o - {' '.join(options)}: nothing but the session", (records[-1:], p.stderr))
+    status, out, err = replay(path, "--emit-test", "-")
+    check(status == 0 and out.startswith("== ") and "8 requests" in err and "requests" not in out, "--emit-test -: nothing but the test", out)
+    for options in (("--emit-test", "-"), ("--dump",), ("--step",), ("--commit",), ("--", "true"), ("--show",)):
+        status, out, err = replay(path, "-o", "-", *options)
+        check(status == 2 and not out, f"-o - with {options[0]} is refused", out + err)
+
+
+def results_of_a_part():
+    """What --until leaves is all that there is."""
+    path, part = writes(9, "part"), at("part-written")
+    status, out, err = replay(path, "--until", "3", "-o", part)
+    equal((status, len(requests_of(part))), (0, 3), "--until 3 -o writes three requests")
+    replies = [r[7] for r in s.read(open(part, "rb").read()) if r[1] == s.REPLY]
+    equal(replies, [b"OK\0"] * 3, "with their replies")
+    equal(replay("--check", part)[0], 0, "which are right")
+    fresh = daemon.daemon()
+    with fresh.client() as c:
+        c.write("/only", "here")
+    w = s.Writer()
+    w.open(1)
+    w.request(1, READ, b"/only\0")
+    w.ask(1, WRITE, b"/n\0x")
+    asked = w.end().save(at("asked"))
+    for options in (("--until", "1"), ("--fails-if", "true", "--reset", "true")):
+        status, out, err = replay(asked, *options, "--against", fresh.socket, "-o", part, "--force")
+        replies = [r[7] for r in s.read(open(part, "rb").read()) if r[1] == s.REPLY]
+        equal(replies[0], b"here", f"{options[0]}: a daemon's replies are written, not the engine's" + err)
+    status, _, err = replay(asked, "--fails-if", "true", "--against", fresh.socket, "-o", part, "--force")
+    check(status == 2 and "--reset" in err, "they cannot be had again from a daemon that is not fresh", err)
+    equal(replay(path, "--until", "3", "--fails-if", 'grep -q "^/n = .2" "$XS_STATE"')[0], 1, "--fails-if sees the part")
+    status, out, err = replay(path, "--until", "3", "--minimize", "--path", "/n", "--is", "8")
+    check(status == 1 and "nothing to make smaller" in out, "--minimize, too", out + err)
+    for options in (("--dump",), ("--commit",), ("--speed", "2"), ("--step",)):
+        status, _, err = replay(path, "--fails-if", "true", *options)
+        check(status == 2 and "--fails-if" in err, f"--fails-if with {options[0]} is refused", err)
+    equal(replay(path, "--seed", "99999999999999999999999")[0], 2, "a seed that is too large is refused")
+
+
+def output_files():
+    path, out_file = writes(2, "input"), at("output")
+    equal(replay(path, "-o", out_file)[0], 0, "a new file")
+    equal(stat.S_IMODE(os.stat(out_file).st_mode), 0o600, "for its owner only")
+    before = open(out_file, "rb").read()
+    status, _, err = replay(path, "-o", out_file)
+    check(status == 2 and "--force" in err and open(out_file, "rb").read() == before, "one that is there is refused", err)
+    equal(replay(path, "-o", path, "--force")[0], 0, "--force: even its input, which was read before")
+    equal((len(requests_of(path)), replay("--check", path)[0]), (2, 0), "and is a whole session then")
+    os.symlink(path, at("link"))
+    equal((replay(path, "-o", at("link"), "--force")[0], os.path.islink(at("link"))), (0, True), "a symbolic link stays one")
+    equal(replay(path, "-o", "/dev/null")[0], 0, "a device needs no --force")
+    check(stat.S_ISCHR(os.stat("/dev/null").st_mode), "and stays one")
+    equal(replay(path, "-o", os.path.join(directory(), "none", "x"))[0], 3, "a directory that is not there")
+    equal([n for n in os.listdir(directory()) if n.startswith(("output", "input", "link")) and "." in n], [], "nothing is left beside")
+
+
+def temporary_files():
+    path, below = writes(2, "temporary"), at("tmp")
+    os.mkdir(below)
+    os.mkfifo(at("fifo"))
+    tool = os.path.join(harness.options.build, "bisect", "xs-replay")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        p = subprocess.Popen([tool, path, "--fails-if", f"echo > {at('runs')}; read x < {at('fifo')}"], env=dict(os.environ, TMPDIR=below),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        daemon.wait_for(lambda: os.path.exists(at("runs")), "the command")
+        check(len(os.listdir(below)) == 1, "while the command runs its files are there")
+        p.send_signal(number)
+        equal((p.wait(HANG), os.listdir(below)), (-number, []), f"{number.name} takes them along")
+        os.unlink(at("runs"))
+        os.close(os.open(at("fifo"), os.O_WRONLY))  # the command ends
+    status, _, err = replay(path, "--fails-if", "case $XS_SESSION in /tmp/*);; *) exit 1;; esac", env={"TMPDIR": "tmp"})
+    equal(status, 1, "a TMPDIR that is no absolute path is not used" + err)
+
+
+def deadlines():
+    path = writes(1, "deadline")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(at("full"))
+        listener.listen(0)
+        waiting = []
+        while True:  # until its backlog is full
+            c = socket.socket(socket.AF_UNIX)
+            waiting.append(c)
+            c.setblocking(False)
+            try:
+                c.connect(listener.getsockname())
+            except BlockingIOError:
+                break
+        status, _, err = replay(path, "--against", listener.getsockname(), "--timeout", "0.3")
+        check(status == 3 and "takes no connection within 0.3 s" in err, "a daemon that accepts nobody", err)
+        for c in waiting:
+            c.close()
+
+    def talk(c):
+        try:
+            while True:
+                c.sendall(pack(EVENT, b"/a\0t\0", 0, 0) * 100)
+        except OSError:
+            pass
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(at("talker"))
+        listener.listen()
+        thread = answer_once(listener, talk)
+        status, _, err = replay(path, "--against", listener.getsockname(), "--timeout", "0.3")
+        thread.join(HANG)
+    check(status == 3 and "no reply within 0.3 s" in err, "a daemon that sends events and no reply", err)
+
+
+def dollars_in_tests():
+    """A value that looks like the notation's variables."""
+    w = s.Writer()
+    w.open(1)
+    w.ask(1, WRITE, b"/t/dollar\0costs $5 {2*x} <g>")
+    w.ask(1, READ, b"/t/dollar\0", b"costs $5 {2*x} <g>")
+    path = w.end().save(at("dollars"))
+    status, text, err = replay(path, "--emit-test", "-")
+    check(status == 0 and "\\x245" in text, "--emit-test writes a dollar by number", text + err)
+    host, server = toolstack.start()
+    player = script.Player(server.socket, host=host)
+    try:
+        player.play(script.parse(text, "dollars")[0])
+        harness.ok("on a host with domains it is played as it is")
+    except (script.Mismatch, KeyError) as e:
+        harness.fail("on a host with domains it is played as it is", repr(e))
+    server.stop()
+
+
+def many_connections_of_a_process():
+    """Who waited for whom does not take memory that grows with the square of the connections."""
+    w = s.Writer()
+    n = 4000
+    for conn in range(1, n + 1):
+        w.open(conn, pid=7)
+    for conn in range(1, n + 1):
+        w.ask(conn, WRITE, b"/n\0a")
+    for conn in range(1, n + 1):
+        w.request(conn, WRITE, b"/n\0b")
+    path = w.end().save(at("process"))
+    tool = os.path.join(harness.options.build, "bisect", "xs-replay")
+    p = subprocess.run(["/bin/sh", "-c", f"ulimit -v 131072; exec {tool} --seed 1 {path}"], capture_output=True, timeout=HANG)
+    if b"AddressSanitizer" not in p.stderr:
+        equal((p.returncode, p.stdout), (0, b"8000 requests\n"), "4,000 connections of a process fit into 128 MiB" + p.stderr.decode())
+
+
 harness.main(recorded_life, changed_reply, missing_and_additional_events, starting_state, guests, minimize, minimize_race, seeds,
              tests_from_sessions, step_by_step, shell, history, history_of_guests, commit_ids, bad_files, bad_sockets, two_daemons,
-             daemons_that_misbehave)
+             daemons_that_misbehave, results_on_standard_output, results_of_a_part, output_files, temporary_files, deadlines,
+             dollars_in_tests, many_connections_of_a_process)

@@ -21,7 +21,7 @@ Cases about domains need an emulated host:
     host create 5              a domain comes to be; nobody has told the daemon
     host guest 5               the same, with its home directory, and introduced
     d5 READ name|              a request of domain 5 on its ring
-    A INTRODUCE 5|1|$5|        $5: the event channel that domain 5 has made
+    A INTRODUCE 5|1|$5|        $5: the event channel that domain 5 has made (a dollar: \\x24)
     host shutdown 5            it shuts down,
     host resume 5              runs on, or
     host destroy 5             ends; the daemon has noticed when the next step comes
@@ -47,7 +47,7 @@ class Case:
     def __init__(self, title, where):
         self.title = title
         self.where = where
-        self.steps = []  # (connection, tx, request or word, payload, [expected])
+        self.steps = []  # (connection, tx, request or word, payload in the notation, [expected])
         self.peer = self.peer_on_rings = self.not_for_peer = None
 
     def connections(self):
@@ -104,7 +104,7 @@ def parse(text, name=""):
             words = HOST_WORDS if m and m[1] == "host" else WORDS
             if not m or (m[3][0] != "#" and m[3] not in words):
                 raise ValueError(f"{where}: cannot read {line!r}")
-            cases[-1].steps.append((m[1], int(m[2] or 0), m[3], decode(m[4] or ""), []))
+            cases[-1].steps.append((m[1], int(m[2] or 0), m[3], m[4] or "", []))
     return cases
 
 
@@ -202,8 +202,8 @@ class Player:
             return toolstack.introduced(c, domid)
 
     def ports_in(self, payload):
-        """$5 stands for the port of domain 5."""
-        return re.sub(rb"\$(\d+)", lambda m: b"%d" % self.connections[f"d{int(m[1])}"].port, payload)
+        """$5 stands for the port of domain 5; a $ of its own is \\x24."""
+        return re.sub(r"\$(\d+)", lambda m: "%d" % self.connections[f"d{int(m[1])}"].port, payload)
 
     # -- messages -------------------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class Player:
         kind = None
         if what != "?":
             kind = int(what[1:]) if what[0] == "#" else NAMES[what]
-            data = pack(kind, self.ports_in(payload) if self.host else payload, tx, 7)
+            data = pack(kind, decode(self.ports_in(payload) if self.host else payload), tx, 7)
         c.send_bytes(data + pack(NAMES["GET_DOMAIN_PATH"], b"0\0", 0, SYNC))
         got = []
         while True:
@@ -282,7 +282,7 @@ class Player:
                     self.step(name, tx, what, payload, expected)
                     self.after_step()
                 except Mismatch as e:
-                    raise Mismatch(f"step {number} ({name}{f'@{tx}' if tx else ''} {what} {show(payload)[:80]}): {e}") from None
+                    raise Mismatch(f"step {number} ({name}{f'@{tx}' if tx else ''} {what} {payload[:80]}): {e}") from None
             self.after_all()
             for name in self.connections:
                 if is_guest(name) and not self.introduced(int(name[1:])):

@@ -133,6 +133,25 @@ TEST_CASE("replay: written again and read again it is the same")
     }
 }
 
+TEST_CASE("replay: written with the engine's answers, a transaction has the id that its requests name")
+{
+    const Script s = transaction().script();
+    EngineTarget engine(s);
+    Answers answers;
+    ReplayOptions options;
+    options.after = [&](const Step &, const std::vector<Received> &came) { answers.push_back(came); };
+    replay(s, engine, options);
+    std::string bytes;
+    write_session(s, answers, [&](std::string_view part) { bytes += part; });
+    xsgit::session::Reader reader(bytes);
+    std::string started;
+    while (const auto r = reader.next())
+        if (const auto *reply = std::get_if<xsgit::session::Reply>(&r->body))
+            if (reply->type == static_cast<std::uint32_t>(MsgType::TransactionStart))
+                started = reply->payload;
+    CHECK(started == "4711\0"s);
+}
+
 TEST_CASE("replay: a test case has the engine's transaction numbers and everybody's events")
 {
     Said said = transaction();
