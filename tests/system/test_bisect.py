@@ -150,6 +150,8 @@ def conditions():
                        ([change, "--path", "/cond/a", "--missing"], gone)):
         bad = found("--good", *args)["suspects"][0]
         equal(f"#{bad.get('seq')}" + (f".{bad['step']}" if "step" in bad else ""), want, " ".join(args[-4:]))
+    status, _, err = run("--find-good", "--path", "/", "--exists")
+    check(status == 1 and "name such a commit with --good" in err, "where --find-good finds none it says what to do", (status, err))
     answer = found("--find-good", "--bad", change, "--path", "/cond/b", "--exists")
     equal((answer["suspects"][0].get("path"), answer.get("transaction", {}).get("seq")), ("/cond/b", int(change[1:])),
           "--find-good finds a good one, and the transaction is told")
