@@ -5,6 +5,7 @@
 #include "bisect/search/condition_parser.hpp"
 #include "bisect/search/judges.hpp"
 #include "bisect/serve/command_line.hpp"
+#include "bisect/serve/moment.hpp"
 #include "inspect/revision.hpp"
 #include "inspect/tool.hpp"
 #include "xsgit/base/escape.hpp"
@@ -69,11 +70,15 @@ Ends ends_of(const RepositoryView &view, const Options &o, const std::vector<Log
     if (logged_bad && !view.repo().exists(e.bad))
         throw ToolFailure(kNoRevision, "the log is of another history: commit " + e.bad.hex() +
                                            " is not in " + view.path());
+    if (!logged_bad)
+        (void)state_commit(view.repo(), e.bad);
     if (o.find_good)
         return e;
     e.good = o.good.empty() ? end_in_log(known, Verdict::Good) : resolve(view, o.good, utc);
     if (!e.good)
         throw ToolFailure(kUsage, "since when? Give --good REV, or --find-good to look for one");
+    if (!o.good.empty())
+        (void)state_commit(view.repo(), *e.good);
     return e;
 }
 
@@ -191,9 +196,14 @@ void declare(CLI::App &app, Options &o)
     app.add_flag("--exists", o.exists, "it is there");
     app.add_flag("--missing", o.missing, "it is not");
     app.add_option("--expr", o.expression, "a condition: 'state = 4 and not (/a or /b ~ \"x.*\")'")
-        ->type_name("CONDITION");
-    app.add_option("--log", o.log, "write what is found of each commit there")->type_name("FILE");
-    app.add_option("--replay", o.replay, "take from a log what is known already")->type_name("FILE");
+        ->type_name("CONDITION")
+        ->check(not_empty);
+    app.add_option("--log", o.log, "write what is found of each commit there")
+        ->type_name("FILE")
+        ->check(not_empty);
+    app.add_option("--replay", o.replay, "take from a log what is known already")
+        ->type_name("FILE")
+        ->check(not_empty);
     app.add_flag("--json", o.json, "the answer as a JSON object");
     app.add_flag("-q,--quiet", o.quiet, "say nothing while commands are run");
     app.add_option("run", o.run, "judge by a command: see below")->check(CLI::IsMember({"run"}));

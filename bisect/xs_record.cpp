@@ -125,6 +125,12 @@ void add_rotation(CLI::App &command, Options &o)
         ->type_name("N");
 }
 
+void must_make_sense(const FileOptions &o)
+{
+    if (const std::string wrong = contradiction(o); !wrong.empty())
+        throw inspect::ToolFailure(inspect::kUsage, wrong);
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -169,6 +175,7 @@ int main(int argc, char **argv)
     add_rotation(*import, o);
 
     return tool.run(argc, argv, [&] {
+        must_make_sense(o.file);
         return *proxy    ? run_proxy(tool, o)
                : *tapped ? run_tap(tool, o)
                : *import ? run_import(tool, o)

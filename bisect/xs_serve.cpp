@@ -81,7 +81,8 @@ int main(int argc, char **argv)
         ->type_name("REV");
     tool.app()
         .add_option("--socket", o.socket, "listen here (default: at a private place, removed at the end)")
-        ->type_name("PATH");
+        ->type_name("PATH")
+        ->check(not_empty);
     tool.app().footer(
         "-- CMD [ARG...]: run CMD with XENSTORED_PATH naming the socket, end with it, with its status.\n"
         "Without CMD: print XENSTORED_PATH=..., serve until SIGTERM or SIGINT.");

@@ -23,6 +23,19 @@ bool is_time_ago(const std::string &arg)
     return n > 1 && n < arg.size() && arg[0] == '-' && arg[n] >= 'a' && arg[n] <= 'z';
 }
 
+/// Whether the word behind `word` is its value: CLI11 takes that as it is.
+bool takes_value(const CLI::App &app, const std::string &word)
+{
+    const CLI::Option *const option = word.starts_with('-') ? app.get_option_no_throw(word) : nullptr;
+    return option && option->get_items_expected_min() > 0;
+}
+
+bool has_positional_revision(const CLI::App &app)
+{
+    const CLI::Option *const option = app.get_option_no_throw("REV");
+    return option && option->get_positional();
+}
+
 [[noreturn]] void output_failed()
 {
     throw OutputFailed(kNoRepository, "cannot write the output: " + std::generic_category().message(errno));
@@ -43,8 +56,11 @@ Tool::Tool(const char *name, const char *what) : name_(name), app_(what, name)
 int Tool::run(int argc, char **argv, const std::function<int()> &body)
 {
     std::vector<std::string> args; // CLI11 wants them backwards
+    const bool times = has_positional_revision(app_);
     for (int i = argc - 1; i > 0; --i)
-        args.push_back(is_time_ago(argv[i]) ? std::string("now") + argv[i] : argv[i]);
+        args.push_back(times && is_time_ago(argv[i]) && !takes_value(app_, argv[i - 1])
+                           ? std::string("now") + argv[i]
+                           : argv[i]);
     try {
         app_.parse(std::move(args));
         const int code = body();
@@ -74,7 +90,13 @@ std::unique_ptr<RepositoryView> Tool::open()
     return view;
 }
 
-void Tool::note(const std::string &text) const { fmt::print(stderr, "{}: {}\n", name_, text); }
+void Tool::note(const std::string &text) const
+{
+    const std::string line = fmt::format("{}: {}\n", name_, text);
+    (void)std::fputs(line.c_str(), stderr); // where nobody listens, nobody is told
+}
+
+std::string not_empty(const std::string &value) { return value.empty() ? "the value is empty" : ""; }
 
 void print(std::string_view text)
 {

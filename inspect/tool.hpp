@@ -35,6 +35,9 @@ private:
     bool utc_ = false;
 };
 
+/// A check for options whose empty value can only be a mistake, as of a variable that is not set.
+std::string not_empty(const std::string &value);
+
 struct OutputFailed : ToolFailure {
     using ToolFailure::ToolFailure;
 };

@@ -21,13 +21,33 @@ constexpr std::size_t kBufferBytes = 1u << 20;
         fmt::format("cannot {} {}: {}", what, path, std::generic_category().message(errno)));
 }
 
+/// Does not wait for a FIFO's reader: ENXIO.
+server::UniqueFd open_for_writing(const std::string &path, bool replace)
+{
+    server::UniqueFd fd(::open(
+        path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | (replace ? O_TRUNC : O_EXCL), 0600));
+    if (fd)
+        (void)::fcntl(fd.get(), F_SETFL, 0); // writing may wait
+    return fd;
+}
+
 } // namespace
+
+std::string contradiction(const FileOptions &o)
+{
+    const bool rotates = o.rotate_bytes != 0 || o.rotate_seconds != 0;
+    if (o.path == "-" && rotates)
+        return "standard output cannot be rotated: name a file with -o";
+    if (o.keep != 0 && !rotates)
+        return "--keep is for files that are rotated: give --rotate-size or --rotate-time, too";
+    return "";
+}
 
 SessionFile::SessionFile(FileOptions options, session::Meta meta)
     : o_(std::move(options)), meta_(std::move(meta))
 {
-    if (o_.path == "-" && rotates())
-        throw std::runtime_error("standard output cannot be rotated: name a file with -o");
+    if (const std::string wrong = contradiction(o_); !wrong.empty())
+        throw std::runtime_error(wrong);
     begin(0, make_next());
     flush();
 }
@@ -38,10 +58,12 @@ SessionFile::Part SessionFile::make_next()
         return {o_.path, server::UniqueFd(::dup(STDOUT_FILENO))};
     for (;;) {
         std::string path = rotates() ? fmt::format("{}.{}", o_.path, ++part_) : o_.path;
-        server::UniqueFd fd(
-            ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (o_.replace ? O_TRUNC : O_EXCL), 0600));
+        server::UniqueFd fd(open_for_writing(path, o_.replace));
         if (fd)
             return {std::move(path), std::move(fd)};
+        if (errno == ENXIO)
+            throw std::runtime_error(
+                fmt::format("nobody reads {}: start the reader of a FIFO first, or name a file", path));
         if (errno != EEXIST)
             cannot("make", path);
         if (!rotates())
@@ -130,8 +152,8 @@ void SessionFile::flush()
             continue;
         if (n < 0) {
             const int error = errno;
-            (void)!::ftruncate(fd_.get(),
-                               static_cast<off_t>(written_)); // not of a pipe: its reader sees the cut
+            if (path_ != "-") // there may be more in it than ours; nor of a pipe: its reader sees the cut
+                (void)!::ftruncate(fd_.get(), static_cast<off_t>(written_));
             errno = error;
             cannot("write", path_);
         }

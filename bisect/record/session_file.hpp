@@ -23,6 +23,9 @@ struct FileOptions {
     bool replace = false; // a file that is there already; else it is refused, or its number left out
 };
 
+/// Which of them exclude each other, as a sentence for the user; empty: none.
+std::string contradiction(const FileOptions &o);
+
 class SessionFile {
 public:
     /// Makes the first file, mode 0600. With rotation they are called PATH.1, PATH.2 and so on. `meta.start_us` is
@@ -37,7 +40,8 @@ public:
     /// Begins the next file; `opening` adds what it has to begin with. Throws as flush().
     void rotate(std::uint64_t at_us, const std::function<void()> &opening);
     /// Writes what waits: from then on it outlives this process. Blocks as long as the disk does. Throws
-    /// std::runtime_error; then the file is as it was, and nothing more can be written.
+    /// std::runtime_error; then the file is as it was (standard output may end in half a record), and nothing more can
+    /// be written.
     void flush();
     /// The end mark, and flush().
     void finish(std::uint64_t at_us, const std::string &reason);

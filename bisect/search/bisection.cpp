@@ -130,7 +130,8 @@ std::size_t Bisection::find_good(FirstParents &history)
             return n;
         if (last)
             throw ToolFailure(kDiffers,
-                              fmt::format("no good commit is found: {}, {} {}",
+                              fmt::format("no good commit is found: {}, {} {}; if it was good in "
+                                          "between, name such a commit with --good",
                                           commit_name(view_.repo(), *history.at(n)),
                                           history.was_cut() ? "the oldest that is kept," : "the first one,",
                                           v == Verdict::Bad ? "is bad, too" : "cannot be judged"));

@@ -20,11 +20,7 @@ constexpr int kSkip = 125, kAbort = 128; // as git has them
 ConditionJudge::ConditionJudge(const inspect::RepositoryView &view, Condition condition, const Oid &bad)
     : view_(view), condition_(std::move(condition)), reader_(view.repo())
 {
-    const auto at_bad = holds(bad);
-    if (!at_bad)
-        throw inspect::ToolFailure(inspect::kNoRevision,
-                                   bad.hex() + " was not made by xenstored: it holds no state of the store");
-    bad_when_ = *at_bad;
+    bad_when_ = condition_.holds(reader_, state_commit(view.repo(), bad).tree);
 }
 
 std::optional<bool> ConditionJudge::holds(const Oid &commit)

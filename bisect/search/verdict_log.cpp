@@ -22,6 +22,12 @@ constexpr std::array kVerdicts = {Verdict::Good, Verdict::Bad, Verdict::Skip};
     throw inspect::ToolFailure(inspect::kUsage, "log " + file + ": " + what);
 }
 
+[[noreturn]] void not_writable(const std::string &file)
+{
+    throw inspect::ToolFailure(inspect::kNoRepository, "cannot write the log " + file + ": " +
+                                                           std::generic_category().message(errno));
+}
+
 std::string why() { return std::generic_category().message(errno); }
 
 std::string_view word(std::string_view &rest)
@@ -108,7 +114,7 @@ VerdictLog::VerdictLog(const std::string &file, const std::string &remark)
     : name_(file), file_(std::fopen(file.c_str(), "we"))
 {
     if (!file_)
-        bad_file(file, why());
+        not_writable(file);
     put(std::string(kFirstLine));
     this->remark(remark);
 }
@@ -124,7 +130,7 @@ void VerdictLog::put(const std::string &line)
 {
     const std::string text = line + "\n";
     if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
-        bad_file(name_, why());
+        not_writable(name_);
 }
 
 } // namespace xsgit::bisect

@@ -36,7 +36,8 @@ std::vector<LoggedVerdict> read_verdict_log(const std::string &file);
 /// Written line by line, so that a search that is interrupted can go on.
 class VerdictLog {
 public:
-    /// Makes or replaces `file`; `remark` is one line, printable. Throws inspect::ToolFailure.
+    /// Makes or replaces `file`; `remark` is one line, printable. As all here throws inspect::ToolFailure
+    /// (kNoRepository) if it cannot be written.
     VerdictLog(const std::string &file, const std::string &remark);
     void add(const LoggedVerdict &v, const std::string &remark);
     void remark(const std::string &text);

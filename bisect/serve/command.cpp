@@ -41,11 +41,13 @@ std::vector<std::string> environment_with(const std::vector<std::pair<std::strin
 }
 
 struct SpawnSettings {
-    SpawnSettings(const Command &command, const sigset_t &mask)
+    SpawnSettings(const Command &command, const Signals &signals)
     {
         posix_spawnattr_init(&attributes);
-        posix_spawnattr_setsigmask(&attributes, &mask);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        posix_spawnattr_setsigmask(&attributes, &signals.before());
+        const sigset_t defaults = signals.defaults();
+        posix_spawnattr_setsigdefault(&attributes, &defaults);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         posix_spawn_file_actions_init(&files);
         if (command.output_to_errors)
             posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
@@ -67,7 +69,7 @@ pid_t start(const Command &command, const PastServer &server, const Signals &sig
     more.emplace_back("XENSTORED_PATH", server.path());
     more.emplace_back("XENSTORED_RUNDIR", server.path().substr(0, server.path().rfind('/')));
     std::vector<std::string> words = command.words, environment = environment_with(more);
-    const SpawnSettings settings(command, signals.before());
+    const SpawnSettings settings(command, signals);
     pid_t pid = 0;
     const int error = posix_spawnp(&pid, words.front().c_str(), &settings.files, &settings.attributes,
                                    pointers(words).data(), pointers(environment).data());
@@ -77,6 +79,8 @@ pid_t start(const Command &command, const PastServer &server, const Signals &sig
                                        std::generic_category().message(error));
     return pid;
 }
+
+bool asks_to_end(int signal) { return signal != SIGCHLD && signal != SIGUSR1 && signal != SIGUSR2; }
 
 /// Its status if it has ended.
 std::optional<int> ended(pid_t pid)
@@ -91,16 +95,24 @@ std::optional<int> ended(pid_t pid)
 
 CommandEnd run_beside(PastServer &server, const Command &command, Signals &signals)
 {
-    const pid_t pid = start(command, server, signals);
     CommandEnd end;
-    for (;;) {
-        server.serve_until(signals.fd());
+    while (const auto s = signals.take())
+        if (asks_to_end(s->number)) {
+            end.signal_to_us = s->number;
+            end.status = 128 + s->number;
+            return end;
+        }
+    const pid_t pid = start(command, server, signals);
+    // The terminal's that came while it was started may have missed it: twice is better than never.
+    for (bool started_just_now = true;; started_just_now = false) {
+        if (!started_just_now)
+            server.serve_until(signals.fd());
         while (const auto s = signals.take()) {
             if (s->number == SIGCHLD)
                 continue;
-            if (!s->from_terminal)
+            if (!s->from_terminal || started_just_now)
                 kill(pid, s->number);
-            if (end.signal_to_us == 0 && s->number != SIGUSR1 && s->number != SIGUSR2)
+            if (end.signal_to_us == 0 && asks_to_end(s->number))
                 end.signal_to_us = s->number;
         }
         if (const auto status = ended(pid)) {

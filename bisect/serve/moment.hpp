@@ -9,14 +9,13 @@
 
 namespace xsgit::bisect {
 
+/// What `commit` is, if it holds a state of the store. Throws inspect::ToolFailure that says what else it is: a refused
+/// transaction, others' commit; GitError for damage.
+CommitInfo state_commit(const Repository &repo, const Oid &commit);
+
 /// The state after `commit`, ready to be served; `view` must outlive it. About 2 us for each node that is not in
-/// `cache`. Throws inspect::ToolFailure for commits that hold no state of the store (refused transactions, others'
-/// commits), GitError for damage.
+/// `cache`. Throws as state_commit().
 std::unique_ptr<PastState> state_at(const inspect::RepositoryView &view, const Oid &commit,
                                     const std::shared_ptr<LoadCache> &cache = nullptr);
-
-/// Whether history up to `commit` says that the domain was introduced and has not been released, nor died, since. Where
-/// the commit that would tell was pruned: true. 3 us for each commit since.
-bool was_introduced(const Repository &repo, const Oid &commit, std::uint32_t domid);
 
 } // namespace xsgit::bisect

@@ -17,6 +17,9 @@ Signals::Signals()
     struct sigaction usual {};
     usual.sa_handler = SIG_DFL;
     sigaction(SIGCHLD, &usual, &child_before_);
+    struct sigaction ignored {};
+    ignored.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &ignored, &pipe_before_);
     sigprocmask(SIG_BLOCK, &held, &before_);
     fd_.reset(signalfd(-1, &held, SFD_NONBLOCK | SFD_CLOEXEC));
     if (!fd_)
@@ -27,6 +30,16 @@ Signals::~Signals()
 {
     sigprocmask(SIG_SETMASK, &before_, nullptr);
     sigaction(SIGCHLD, &child_before_, nullptr);
+    sigaction(SIGPIPE, &pipe_before_, nullptr);
+}
+
+sigset_t Signals::defaults() const noexcept
+{
+    sigset_t set;
+    sigemptyset(&set);
+    if (pipe_before_.sa_handler != SIG_IGN)
+        sigaddset(&set, SIGPIPE);
+    return set;
 }
 
 std::optional<Signals::Caught> Signals::take()

@@ -12,7 +12,8 @@ namespace xsgit::bisect {
 /// One at a time in a process, before any thread is started.
 class Signals {
 public:
-    /// Holds back those that end programs by request (TERM, INT, HUP, QUIT), USR1, USR2 and CHLD.
+    /// Holds back those that end programs by request (TERM, INT, HUP, QUIT), USR1, USR2 and CHLD. PIPE is ignored: a
+    /// closed output is an error of writing.
     Signals();
     ~Signals(); // as it was before
     Signals(const Signals &) = delete;
@@ -28,10 +29,13 @@ public:
 
     /// What a process started now should have blocked.
     const sigset_t &before() const noexcept { return before_; }
+    /// And what it should not ignore, though we do.
+    sigset_t defaults() const noexcept;
 
 private:
     sigset_t before_{};
     struct sigaction child_before_ {};
+    struct sigaction pipe_before_ {};
     server::UniqueFd fd_;
 };
 

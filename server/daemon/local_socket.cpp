@@ -49,8 +49,10 @@ void make_way(const std::string &path, int type)
         return;
     if (!S_ISSOCK(st.st_mode))
         cannot(path, "there is something else; remove it or choose another path");
-    if (connect_to(path, type))
+    if (connect_to(path, type | SOCK_NONBLOCK))
         cannot(path, "another daemon answers there; stop it or choose another path");
+    if (errno == EAGAIN) // its backlog is full: it may never take what waits there
+        cannot(path, "another daemon is there and does not answer now; stop it or choose another path");
     if (errno != ECONNREFUSED && errno != EPROTOTYPE)
         cannot(path, std::generic_category().message(errno));
     if (unlink(path.c_str()) != 0)

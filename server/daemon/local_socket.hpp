@@ -11,7 +11,7 @@
 namespace xsgit::server {
 
 /// Listens at `path` (mode 0600; `type` SOCK_STREAM or SOCK_SEQPACKET). A socket at which nobody answers is
-/// replaced. Not CLOEXEC. Throws std::runtime_error that says what to do.
+/// replaced. Not CLOEXEC. Never waits. Throws std::runtime_error that says what to do.
 UniqueFd listen_at(const std::string &path, int type, int backlog);
 /// Connects; an invalid UniqueFd and errno on failure. `path` may be longer than a socket address allows.
 UniqueFd connect_to(const std::string &path, int type);

@@ -150,6 +150,8 @@ def conditions():
                        ([change, "--path", "/cond/a", "--missing"], gone)):
         bad = found("--good", *args)["suspects"][0]
         equal(f"#{bad.get('seq')}" + (f".{bad['step']}" if "step" in bad else ""), want, " ".join(args[-4:]))
+    status, _, err = run("--find-good", "--path", "/", "--exists")
+    check(status == 1 and "name such a commit with --good" in err, "where --find-good finds none it says what to do", (status, err))
     answer = found("--find-good", "--bad", change, "--path", "/cond/b", "--exists")
     equal((answer["suspects"][0].get("path"), answer.get("transaction", {}).get("seq")), ("/cond/b", int(change[1:])),
           "--find-good finds a good one, and the transaction is told")
@@ -178,7 +180,9 @@ def endings():
                              ([*fast, "--missing"], 2, "takes one of"), (["--good", before, "--exists"], 2, "of which node?"),
                              (["--good", before, "--expr", "/end = "], 2, "expected a value"), ([*fast, "run"], 2, "run what?"),
                              ([*fast, "--bad", "#999999"], 4, "no such revision"), ([*fast, "--replay", "/none"], 2, "No such file"),
-                             ([*fast, "--", "true"], 2, "run -- CMD"), ([*fast, "--log", "/none/x"], 2, "No such file")):
+                             ([*fast, "--", "true"], 2, "run -- CMD"), ([*fast, "--log", "/none/x"], 3, "No such file"),
+                             ([*fast, "--log", "/dev/full"], 3, "cannot write the log"), ([*fast, "--log", ""], 2, "empty"),
+                             ([*fast, "--expr", ""], 2, "empty"), ([*fast, "--replay", ""], 2, "empty")):
         status, out, err = run(*args)
         check(status == code and text in err and not out, f"{' '.join(args)[-40:]}: {text}", (status, out, err))
     # The middle third cannot be judged.
@@ -187,6 +191,37 @@ def endings():
     check(status == 1 and "is one of these 2." in out and f"{middle} " in out, "what was skipped is told", (status, out))
     status, out, err = run(*fast, "--bad", after, "--skip", middle, "--json")
     equal((status, [s["seq"] for s in json.loads(out)["suspects"]]), (1, [int(middle[1:]) + 1, int(middle[1:])]), "--skip")
+
+
+def values_like_options():
+    with server().client() as c:
+        before = tip()
+        c.write("/value", "-5min")
+        change = tip()
+    bad = found("--good", before, "--path", "/value", "--is", "-5min")["suspects"][0]
+    equal(f"#{bad.get('seq')}", change, "a value may look like a time ago")
+    status, _, err = run("--good", "-300y", "--path", "/value", "--is", "-5min")
+    check(status == 4 and "-300y" in err, "where a time is wanted it is one", (status, err))
+
+
+def a_refused_transaction():
+    with server().client() as c:
+        c.write("/refused", "1")
+        tx = c.start()
+        c.read("/refused", tx)
+        c.write("/refused", "2", tx)
+        c.write("/refused", "3")
+        try:
+            c.end(tx)
+            harness.fail("the transaction is refused")
+        except XsError as e:
+            equal(e.name, "EAGAIN", "the transaction is refused")
+    refused = "conflicts"  # the branch of them
+    for args, words in ((["--path", "/refused", "--exists"], None), ([], ["true"])):
+        for ends in (["--good", "#1", "--bad", refused], ["--good", refused]):
+            status, out, err = run(*ends, *args, words=words)
+            check(status == 4 and "is a transaction that was refused" in err and not out,
+                  f"{' '.join(ends)} {words or ''}: it says what that is", (status, out, err))
 
 
 def commit_of(number):
@@ -236,6 +271,14 @@ def interrupted():
     _, err = p.communicate(timeout=HANG)
     check(p.returncode == 128 + signal.SIGTERM and "interrupted" in err, "SIGTERM ends both", (p.returncode, err))
     equal(os.listdir(temporary()), [], "no sockets are left")
+    reader, writer = os.pipe()
+    os.close(reader)
+    for closed in ("stdout", "stderr"):
+        status = subprocess.run([tool("bisect/xs-bisect"), "--good", before, "run", "--", "sh", "-c", LEAK],
+                                **({"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {closed: writer}), check=False,
+                                env=dict(os.environ, XS_REPO=server().repo, TMPDIR=temporary()), timeout=HANG).returncode
+        equal((status == 0, os.listdir(temporary())), (closed == "stderr", []), f"nor when {closed} is closed")
+    os.close(writer)
 
 
 def stock_git():
@@ -262,4 +305,4 @@ def long_history():
     check(answer.get("judged", 99) <= 24, "few are looked at", answer.get("judged"))
 
 
-harness.main(a_leak, a_lost_wakeup, conditions, endings, logs, interrupted, stock_git, long_history)
+harness.main(a_leak, a_lost_wakeup, conditions, endings, values_like_options, a_refused_transaction, logs, interrupted, stock_git, long_history)

@@ -14,7 +14,7 @@ from lib import daemon, harness, recording
 from lib.daemon import wait_for
 from lib.harness import check, equal
 from lib.recording import Proxy, payload, records, text
-from lib.wire import EVENT, HANG, NAMES, Client, Closed, XsError, pack
+from lib.wire import EVENT, HANG, NAMES, Client, Closed, XsError, hung_daemon, pack
 
 READ, WRITE = NAMES["READ"], NAMES["WRITE"]
 REQUESTS = 150  # of each client in the storm
@@ -162,7 +162,31 @@ def rotation():
         check(any(" c1 was-open socket pid " in line for line in found[i + 1][:4]), "it knows who is connected", found[i + 1][:4])
     check(max(os.path.getsize(os.path.join(p.dir, n)) for n in names) < 8192 + 1500, "files are of the size asked for")
     status, _, err = recording.run("proxy", "--listen", p.socket, "--to", server().socket, "-o", "-", "--rotate-size", "8192")
-    check(status == 3 and b"cannot be rotated" in err, "standard output cannot be rotated", err)
+    check(status == 2 and b"cannot be rotated" in err, "standard output cannot be rotated", err)
+    status, _, err = recording.run("proxy", "--listen", p.socket, "--to", server().socket, "-o", os.path.join(p.dir, "x"), "--keep", "3")
+    check(status == 2 and b"give --rotate-size" in err, "--keep alone is refused", err)
+
+
+def outputs():
+    """Where there is more than ours, or nobody who reads; and a place whose owner hangs."""
+    d = harness.temporary("output")
+    place, kept, fifo = (os.path.join(d, name) for name in ("socket", "kept", "fifo"))
+    command = ["proxy", "--listen", place, "--to", server().socket, "-o"]
+    with open(kept, "wb") as f:
+        f.write(b"keep me\n" * 100)
+    with open(kept, "ab") as f:
+        p = subprocess.run([recording.program(), *command, "-"], stdout=f, stderr=subprocess.PIPE, timeout=HANG, check=False,
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (820, 820)))
+    check(p.returncode == 3 and b"cannot write -: File too large" in p.stderr, "a limit of standard output is an error", p.stderr)
+    with open(kept, "rb") as f:
+        check(f.read().startswith(b"keep me\n" * 100), "what was in it before is kept")
+    os.mkfifo(fifo)
+    status, _, err = recording.run(*command, fifo, "--force")
+    check(status == 3 and b"nobody reads " in err, "a FIFO without a reader is an error", (status, err))
+    with hung_daemon(place):
+        status, _, err = recording.run(*command, os.path.join(d, "session"))
+        check(status == 3 and b"another daemon is there" in err, "a daemon that hangs is not waited for", (status, err))
+    check(not os.path.exists(os.path.join(d, "session")), "no file is made then")
 
 
 def redaction():
@@ -399,5 +423,5 @@ def import_refused():
     equal(recording.run("import", log, "--from", "none", "-o", "-")[0], 2, "an unknown kind is refused")
 
 
-harness.main(tools, storm, killed, damaged, rotation, redaction, garbage, slow, gone, full, import_c_trace,
+harness.main(tools, storm, killed, damaged, rotation, outputs, redaction, garbage, slow, gone, full, import_c_trace,
              import_oxenstored, import_strace, import_refused)

@@ -10,7 +10,7 @@ import subprocess
 from lib import git, harness
 from lib.harness import check, equal
 from lib.tools import server, show, tip, tool
-from lib.wire import HANG, Closed, Client, XsError, pack, walk
+from lib.wire import HANG, Closed, Client, XsError, hung_daemon, pack, walk
 
 GUESTS = 100
 LIMIT_MS = 100
@@ -188,10 +188,23 @@ def commands():
     nothing_left("the sockets are gone")
 
 
+def closed_output():
+    before, _ = moments()
+    reader, writer = os.pipe()
+    os.close(reader)
+    p = subprocess.run([tool("bisect/xs-serve"), "--at", before], stdout=writer, stderr=subprocess.PIPE, env=environment(), timeout=HANG)
+    os.close(writer)
+    check(p.returncode != 0, "who cannot say where it serves ends", p)
+    nothing_left("and removes its socket")
+    status, out, _ = run("--at", before, "--", "grep", "SigIgn", "/proc/self/status")
+    equal((status, int(out.split()[1], 16) >> (signal.SIGPIPE - 1) & 1), (0, 0), "commands are ended by SIGPIPE as ever")
+
+
 def refusals():
     before, _ = moments()
     for args, code, text in ((("--at", "#99999"), 4, "no such revision"), (("--at", "-3y"), 4, "history begins at"),
-                             (("--at", before, "--"), 2, "no command"), (("--at", before, "--socket", "/x" * 80), 2, "longer than"),
+                             (("--at", before, "--"), 2, "no command"), (("--at", before, "--socket", ""), 2, "empty"),
+                             (("--at", before, "--socket", "/x" * 80), 2, "longer than"),
                              (("--at", before, "--socket", server().socket), 3, "another daemon answers there"),
                              (("--at", before, "--socket", "/proc/none"), 3, "cannot listen at")):
         status, out, err = run(*args)
@@ -199,6 +212,10 @@ def refusals():
     status, _, err = run("--", "true", repo="/nowhere")
     equal(status, 3, "no repository")
     place = os.path.join(harness.temporary("socket"), "here")
+    with hung_daemon(place):
+        status, _, err = run("--at", before, "--socket", place)
+        check(status == 3 and "another daemon is there" in err, "a daemon that hangs is not waited for", (status, err))
+    os.unlink(place)
     past = Past(before, "--socket", place)
     equal(past.path, place, "--socket says where")
     past.process.kill()
@@ -235,4 +252,4 @@ def starts_fast():
     harness.note(" ".join(f"{t:.0f}" for t in times) + " ms")
 
 
-harness.main(debians_tools, a_client, bad_clients, commands, refusals, starts_fast)
+harness.main(debians_tools, a_client, bad_clients, commands, closed_output, refusals, starts_fast)

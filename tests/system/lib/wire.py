@@ -2,6 +2,7 @@
 """A client of the daemon's socket that shows every message as it came: replies, and
 watch events with their place between the replies."""
 import collections
+import contextlib
 import errno
 import socket
 import struct
@@ -47,6 +48,23 @@ def name_of(m):
 def raw(path):
     """Paths and values may be given as text."""
     return path.encode("latin-1") if isinstance(path, str) else bytes(path)
+
+
+@contextlib.contextmanager
+def hung_daemon(path):
+    """A socket at which somebody listens who never takes a connection, and where no more of them can wait."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        listener.listen(0)
+        while True:
+            waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            try:
+                waiting.connect(path)
+            except BlockingIOError:
+                break
+        yield
 
 
 def pack(kind, payload=b"", tx=0, req=0):

@@ -95,8 +95,9 @@ TEST_CASE("the first bad commit, from both sides, with and without a good one")
     has(f.complaint("/state", "#60", "#1"), "--good #1 start is bad: the two ends must differ");
     has(f.complaint("/state", "#20", "#50"), "but after it");
     has(f.complaint("/state", "#20", "#20"), "the same commit");
-    has(f.complaint("/tool", "#20", std::nullopt),
-        "no good commit is found: #1 start, the first one, is bad, too");
+    has(f.complaint("/tool", "#20", std::nullopt), "no good commit is found: #1 start, the first one, is "
+                                                   "bad, too; if it was good in between, name such a "
+                                                   "commit with --good");
     std::ofstream(s.path + "/shallow") << f.at("#30").hex() << "\n";
     has(f.complaint("/state", "#50", std::nullopt), "the oldest that is kept");
 }

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 // What a client of the past is told, and what it can make us keep.
 #include "bisect/serve/client_buffer.hpp"
+#include "bisect/serve/command.hpp"
 #include "bisect/serve/command_line.hpp"
+#include "bisect/serve/introductions.hpp"
 #include "bisect/serve/moment.hpp"
 #include "inspect/failure.hpp"
 #include "inspect/revision.hpp"
+#include "tests/unit/daemon/temp_dir.hpp"
 #include "tests/unit/inspect/store.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 using namespace xsgit;
 using namespace xsgit::bisect;
@@ -129,6 +134,41 @@ TEST_CASE("who was introduced then")
     CHECK(at("#5", "5") == "F ");
     CHECK(at("#5", "0") == "T ");
     CHECK(at("#4", "x") == "EINVAL ");
+}
+
+TEST_CASE("questions about domains in any order")
+{
+    TestStore s;
+    const auto d0 = s.connect();
+    for (const char *domid : {"5", "6"})
+        REQUIRE(s.ask(d0, MsgType::Introduce, one(domid) + one("1") + one("3"), 0,
+                      domid + std::string(" 1 10") + domid + ";attach 9") == "OK"); // #2, #3
+    REQUIRE(s.ask(d0, MsgType::Release, one("6")) == "OK");                         // #4
+    s.publish();
+    const auto view = inspect::RepositoryView::open(s.path);
+    Introductions now(view->repo(), view->tip());
+    CHECK(!now(6));
+    CHECK(now(5));
+    CHECK(!now(7)); // history ends
+    CHECK(now(5));
+    CHECK(!now(6));
+}
+
+TEST_CASE("a command is not begun when we are asked to end already")
+{
+    TestStore s;
+    fill(s);
+    Served then(s, "#2");
+    Signals signals;
+    const TempDir dir;
+    PastServer server(dir / "socket", std::move(then.past));
+    kill(getpid(), SIGTERM);
+    const CommandEnd end = run_beside(server, {{"touch", dir / "begun"}, {}, false}, signals);
+    CHECK(end.status == 128 + SIGTERM);
+    CHECK(end.signal_to_us == SIGTERM);
+    CHECK(access((dir / "begun").c_str(), F_OK) != 0);
+    CHECK(run_beside(server, {{"touch", dir / "begun"}, {}, false}, signals).status == 0);
+    CHECK(access((dir / "begun").c_str(), F_OK) == 0);
 }
 
 TEST_CASE("what is no state is not served")
