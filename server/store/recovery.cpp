@@ -64,6 +64,7 @@ std::optional<Recovered> recover(const StatePaths &paths, const Repository &repo
         Recovered r{State(sink), {}, {}, {}, journal.tail(), journal.tail()};
         if (begin)
             begin(r.head, r.state);
+        XSGIT_CRASH_POINT("recover.loaded");
         fold(r, journal, sent);
         return r;
     } catch (const std::runtime_error &e) {
