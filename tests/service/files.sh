@@ -11,7 +11,7 @@ for name in "sbindir", "libexecdir", "systemd_unit_dir":
     print(os.path.join(o["prefix"], o[name]))') && { read -r sbin; read -r libexec; read -r unit; } <<<"$paths" || return
     libexec=$libexec/xsgit unit=$unit/xsgit-xenstored.service
 }
-install_into() { DESTDIR=$1 meson install -C build --no-rebuild --quiet; } # DIR
+install_into() { DESTDIR=$1 meson install -C build --no-rebuild --quiet --strip; } # DIR
 
 # picture DIR: all there is, with contents, modes, owners and links
 picture() {
