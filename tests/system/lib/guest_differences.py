@@ -98,6 +98,19 @@ difference("end", "commit by replay: refused by a limit",
            "Where others made what a limit forbids, the commit says so; C says EAGAIN, and the limit when it is done again.",
            lambda step, o, t: (answer(o), answer(t)) == ("ENOSPC", "EAGAIN") and step.transaction.touched, rare=True)
 
+
+def only_one_saw_a_limit(step, which):
+    """Was a request in the transaction refused by a limit in `which` of the two alone?"""
+    return any(answer(s.replies[which]) == "ENOSPC" != answer(s.replies[1 - which]) for s in step.transaction.steps)
+
+
+difference("end", "commit by replay: a limit that only one of them saw",
+           "Both refuse it. Where others changed what it looked at, one of them came as far as a limit, which ends it with ENOMEM; for the other "
+           "it is one that others were in the way of.",
+           lambda step, o, t: step.transaction.touched
+           and ((answer(o), answer(t)) == ("EAGAIN", "ENOMEM") and only_one_saw_a_limit(step, 1)
+                or (answer(o), answer(t)) == ("ENOMEM", "EAGAIN") and only_one_saw_a_limit(step, 0)), rare=True)
+
 # -- the store --------------------------------------------------------------------------------------
 
 ENTRIES = "a domain's entries end with it"
