@@ -111,13 +111,16 @@ SlotFile::SlotFile(UniqueFd fd, std::byte *base) : fd_(std::move(fd)), base_(bas
 {
     for (std::uint32_t i = header().high; i-- > 0;) {
         if (directory(i).state == SlotState::Free) {
-            drop_memory(i);
             free_.push_back(i);
         } else {
             ++in_use_;
             (void)mlock(&memory(i), kSlotSize);
         }
     }
+    while (warm_ < kWarmSlots && warm_one())
+        ;
+    for (std::size_t i = 0; i + warm_ < free_.size(); ++i)
+        drop_memory(free_[i]);
 }
 
 SlotFile::~SlotFile() { munmap(base_, kSlotFileSize); }
@@ -148,24 +151,13 @@ std::vector<std::uint32_t> SlotFile::used() const
 std::optional<std::uint32_t> SlotFile::take(int fd, std::uint64_t cookie, std::uint64_t conn,
                                             std::uint32_t domid, std::string_view facts)
 {
-    if (free_.empty()) {
-        if (header().high == kSlotCount)
-            return std::nullopt;
-        free_.push_back(header().high);
-    }
+    if (warm_ < kWarmSlots / 2)
+        warm_one();
+    if (warm_ == 0)
+        return std::nullopt;
     const std::uint32_t index = free_.back();
-    if (warm_ == 0) {
-        if (posix_fallocate(fd_.get(), memory_offset(index), kSlotSize) != 0)
-            return std::nullopt;
-        // Locked, so that the kernel's store of a count cannot fail on a page that was swapped out. Where the
-        // limit forbids it, that small risk is taken.
-        (void)mlock(&memory(index), kSlotSize);
-    } else {
-        --warm_;
-    }
+    --warm_;
     free_.pop_back();
-    if (index >= header().high)
-        header().high = index + 1;
     Slot::reset(memory(index), domid, facts);
     memory(index).conn = conn;
     SlotEntry &e = directory(index);
@@ -174,6 +166,24 @@ std::optional<std::uint32_t> SlotFile::take(int fd, std::uint64_t cookie, std::u
     set_state(e, SlotState::Used);
     ++in_use_;
     return index;
+}
+
+/// Gives one more free slot memory. False: all are in use, or there is no room.
+bool SlotFile::warm_one() noexcept
+{
+    if (free_.size() == warm_) {
+        if (header().high == kSlotCount)
+            return false;
+        free_.insert(free_.begin(), header().high++);
+    }
+    const std::uint32_t index = free_[free_.size() - warm_ - 1];
+    if (posix_fallocate(fd_.get(), memory_offset(index), kSlotSize) != 0)
+        return false;
+    // Locked, so that the kernel's store of a count cannot fail on a page that was swapped out. Where the
+    // limit forbids it, that small risk is taken.
+    (void)mlock(&memory(index), kSlotSize);
+    ++warm_;
+    return true;
 }
 
 void SlotFile::set_fd(std::uint32_t index, int fd) noexcept { directory(index).fd = fd; }

@@ -52,8 +52,11 @@ private:
 
     UniqueFd fd_;
     std::byte *base_;
-    std::vector<std::uint32_t> free_; // used last first: their memory may still be there
-    std::size_t warm_ = 0;            // how many at the end of free_ have memory
+    bool warm_one() noexcept;
+
+    // Used last first. Some have memory in advance: when the file system is full there is still room for new clients.
+    std::vector<std::uint32_t> free_;
+    std::size_t warm_ = 0; // how many at the end of free_ have memory
     std::uint32_t in_use_ = 0;
 };
 

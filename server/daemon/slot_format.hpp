@@ -42,7 +42,7 @@ struct SlotFileHeader {
     std::uint32_t version;
     std::uint32_t pointer_size; // mmsghdr depends on it
     std::uint32_t count;
-    std::uint32_t high; // slots from here on were never used
+    std::uint32_t high; // slots from here on never had memory
 };
 
 /// `state` is stored last when a slot is taken, and first when it is given up.

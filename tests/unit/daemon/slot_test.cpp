@@ -226,7 +226,7 @@ TEST_CASE("the slots file gives room when it is needed and takes it back")
     CHECK(file->entry(fds[0].index).state == SlotState::Closing);
     CHECK(file->memory(fds[0].index).conn == 10);
     REQUIRE(stat(path.c_str(), &st) == 0);
-    CHECK(st.st_blocks <= empty + 32);
+    CHECK(st.st_blocks <= empty + 33 * 32); // some are kept ready
     close(ends[0]);
     close(ends[1]);
 }
