@@ -28,10 +28,7 @@ public:
 
     void begin(const server::CheckpointHead &head, const server::State &state, const Repository &repo)
     {
-        writer = std::make_unique<HistoryWriter>(
-            head.tips, state.tree(), std::max<std::uint32_t>(state.epoch(), 1), head.start, &repo);
-        for (const auto &[seq, id] : head.bases)
-            writer->remember(seq, id);
+        writer = server::continue_history(head, state, &repo);
         wanted_ = end_ - std::min(end_, state.event_number());
     }
     void on_change(const Change &c) override
@@ -44,7 +41,7 @@ public:
         count();
         writer->on_conflict(c);
     }
-    void on_epoch(std::uint32_t epoch, const Tree &head) override { writer->on_epoch(epoch, head); }
+    void on_epoch(const NewEpoch &e, const Tree &head) override { writer->on_epoch(e, head); }
 
     std::unique_ptr<HistoryWriter> writer;
 

@@ -84,13 +84,22 @@ struct Conflict {
     std::uint32_t culprit_domid = 0; // whose that was
 };
 
+/// History begins an epoch.
+struct NewEpoch {
+    std::uint32_t number = 0;
+    bool ends_gap = false; // what follows describes where the fold stands; only needed then
+    std::uint64_t seq = 0;
+    std::uint64_t conflicts = 0;
+    std::int64_t wall_us = 0;
+};
+
 /// Receiver of the fold's history. Only the committer's engine has one.
 class ChangeSink {
 public:
     virtual void on_change(const Change &c) = 0;
     virtual void on_conflict(const Conflict &c) = 0;
     /// From the next change on, objects of earlier ones may not be relied on.
-    virtual void on_epoch(std::uint32_t epoch, const Tree &head) = 0;
+    virtual void on_epoch(const NewEpoch &e, const Tree &head) = 0;
 
 protected:
     ~ChangeSink() = default;

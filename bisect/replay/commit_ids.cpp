@@ -28,10 +28,10 @@ void CommitIds::on_conflict(const Conflict &c)
     bound();
 }
 
-void CommitIds::on_epoch(std::uint32_t epoch, const Tree &head)
+void CommitIds::on_epoch(const NewEpoch &e, const Tree &head)
 {
     writer_.pack().finish();
-    writer_.on_epoch(epoch, head);
+    writer_.on_epoch(e, head);
 }
 
 } // namespace xsgit::replay

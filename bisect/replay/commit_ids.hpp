@@ -14,7 +14,7 @@ class CommitIds final : public ChangeSink {
 public:
     void on_change(const Change &c) override;
     void on_conflict(const Conflict &c) override;
-    void on_epoch(std::uint32_t epoch, const Tree &head) override;
+    void on_epoch(const NewEpoch &e, const Tree &head) override;
 
     /// The last commits so far; null ids before the first.
     const Tips &tips() const noexcept { return writer_.tips(); }

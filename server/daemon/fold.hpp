@@ -27,6 +27,8 @@ public:
     virtual std::vector<UnsentOutput> take_unsent() = 0;
     virtual void start(SentUpTo sent_up_to) = 0;
     virtual bool execute(Event &e, Outputs &out) = 0;
+    virtual int wake_fd() const = 0; // -1: never
+    virtual void tend() = 0;
     virtual std::vector<std::uint32_t> take_culprits() = 0;
     virtual std::int64_t lag_us() const = 0;
     /// Whether git shows everything up to event `number`; if not, it soon will.

@@ -21,6 +21,7 @@ constexpr std::uint64_t kListen = ~std::uint64_t{0};
 constexpr std::uint64_t kSignal = kListen - 1;
 constexpr std::uint64_t kKeeper = kListen - 2;
 constexpr std::uint64_t kRings = kListen - 3;
+constexpr std::uint64_t kStore = kListen - 4;
 
 void control(int epoll, int op, int fd, std::uint64_t tag, std::uint32_t events)
 {
@@ -56,6 +57,8 @@ Loop::Loop(const Parts &parts)
         control(epoll_.get(), EPOLL_CTL_ADD, p_.signal_fd, kSignal, EPOLLIN);
     if (p_.keeper_fd >= 0)
         control(epoll_.get(), EPOLL_CTL_ADD, p_.keeper_fd, kKeeper, EPOLLIN);
+    if (const int fd = p_.fold.wake_fd(); fd >= 0)
+        control(epoll_.get(), EPOLL_CTL_ADD, fd, kStore, EPOLLIN);
     if (RingHost *rings = p_.hypervisor.rings())
         control(epoll_.get(), EPOLL_CTL_ADD, rings->fd(), kRings, EPOLLIN);
 }
@@ -157,6 +160,8 @@ void Loop::handle(const epoll_event &e)
         return;
     case kRings:
         return rang();
+    case kStore:
+        return p_.fold.tend();
     default:
         break;
     }

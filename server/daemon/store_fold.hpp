@@ -26,6 +26,8 @@ public:
     std::vector<UnsentOutput> take_unsent() override { return store_.take_unsent(); }
     void start(SentUpTo sent_up_to) override { store_.start(std::move(sent_up_to)); }
     bool execute(Event &e, Outputs &out) override { return store_.execute(e, out); }
+    int wake_fd() const override { return store_.wake_fd(); }
+    void tend() override { store_.tend(); }
     std::vector<std::uint32_t> take_culprits() override { return store_.take_culprits(); }
     std::int64_t lag_us() const override { return store_.lag_us(); }
     bool published(std::uint64_t number) override { return store_.published(number); }

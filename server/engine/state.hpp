@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace xsgit::server {
@@ -45,6 +46,14 @@ public:
     std::uint32_t epoch() const noexcept;
     std::int64_t wall_us() const noexcept; // of the last event: the next may not be earlier
     const Tree &tree() const noexcept;
+    struct Size {
+        std::uint64_t nodes = 0;
+        std::uint64_t bytes = 0; // 16 and 8 for each permission, name and value of all of them
+    };
+    /// Of the tree, but its two tops. O(owners of nodes).
+    Size size() const noexcept;
+    /// Those commits that open transactions started from, and the trees, newest first; each once. O(transactions).
+    std::vector<std::pair<std::uint64_t, Tree>> bases() const;
 
     struct Connection {
         std::uint64_t id = 0; // incarnation

@@ -15,7 +15,11 @@
 //                    u32 what END answers (Error; 0: not doomed), u32 number of requests; each: u32 type, u32 1 + the
 //                    Error with which a limit refused it, else 0, u64 answer, text payload, text facts
 //   kUnsentRecord    u64 incarnation, u64 event, u32 index, u32 1 for a watch event, text message
-// text = u32 length and bytes. Order: head, state, settings, domains, then each connection with its records, then unsent outputs.
+//   kGapRecord       u64 seq of the last commit that history has, u64 number of the last conflict: what came since is
+//                    given up, until the epoch that ends the gap
+//   kTreeRecord      a tree, without git (store/tree_record.hpp): that of the state first, then those that open
+//                    transactions started from; such a transaction has its seq, u64, for the commit's id
+// text = u32 length and bytes. Order: head, gap and trees if any, state, settings, domains, then each connection with its records, then unsent outputs.
 #pragma once
 
 #include <cstdint>
@@ -31,5 +35,7 @@ inline constexpr std::uint32_t kTransactionRecord = 0x78730004;
 inline constexpr std::uint32_t kUnsentRecord = 0x78730005;
 inline constexpr std::uint32_t kSettingsRecord = 0x78730006;
 inline constexpr std::uint32_t kDomainRecord = 0x78730007;
+inline constexpr std::uint32_t kGapRecord = 0x78730008;
+inline constexpr std::uint32_t kTreeRecord = 0x78730009;
 
 } // namespace xsgit::server

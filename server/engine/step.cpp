@@ -22,6 +22,24 @@ std::int64_t State::wall_us() const noexcept { return impl_->wall_us; }
 const Tree &State::tree() const noexcept { return impl_->tree; }
 std::uint64_t State::next_connection() const noexcept { return impl_->next_conn; }
 
+State::Size State::size() const noexcept
+{
+    Account all;
+    for (const auto &[domid, own] : impl_->accounts.all())
+        all += own;
+    return {static_cast<std::uint64_t>(std::max<std::int64_t>(all.nodes, 0)),
+            static_cast<std::uint64_t>(std::max<std::int64_t>(all.bytes, 0))};
+}
+
+std::vector<std::pair<std::uint64_t, Tree>> State::bases() const
+{
+    std::map<std::uint64_t, Tree, std::greater<>> bases;
+    for (const auto &[id, c] : impl_->clients)
+        for (const auto &[txid, tx] : c.transactions)
+            bases.try_emplace(tx.base_seq, tx.base);
+    return {bases.begin(), bases.end()};
+}
+
 std::vector<State::Connection> State::connections() const
 {
     std::vector<Connection> out;
@@ -88,12 +106,12 @@ void State::step(const Event &e, Outputs &out)
         s.request(e, out);
         break;
     case EventKind::Epoch:
-        // Bases stay within the last two epochs: only older ones are ever dropped.
-        s.rebase_transactions(e, s.epoch_first_seq);
+        // Bases stay within the last two epochs: only older ones are ever dropped. In a gap there are none.
+        s.rebase_transactions(e, e.facts == kGapEnds ? s.seq + 1 : s.epoch_first_seq);
         ++s.epoch;
         s.epoch_first_seq = s.seq + 1;
         if (s.sink)
-            s.sink->on_epoch(s.epoch, s.tree);
+            s.sink->on_epoch({s.epoch, e.facts == kGapEnds, s.seq, s.conflicts, e.wall_us}, s.tree);
         break;
     case EventKind::Domains:
         s.changed_domains(e, out);

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,8 @@ private:
 
 /// What a checkpoint says of git.
 struct CheckpointHead {
-    Tips tips;
+    Tips tips;        // in a gap: of what history has
+    bool gap = false; // what came behind that is given up
     EpochStart start;
     std::vector<std::pair<std::uint64_t, Oid>> bases; // main commits that open transactions started from
 };
@@ -57,9 +59,20 @@ struct LoadedCheckpoint {
 };
 
 std::string write_checkpoint(const State &state, const HistoryWriter &writer, const UnsentOutputs &unsent);
+/// One that stands without git: for a gap behind `written`. O(nodes).
+std::string write_whole_checkpoint(const State &state, const Tips &written, const UnsentOutputs &unsent);
 
-/// Reads `data`; trees come from `repo`, annotated for the state's epoch. Throws StreamDamaged or GitError.
+/// What the trees take there that open transactions started from; not much more is counted than `most`.
+/// O(changes since the oldest of them).
+std::uint64_t bases_bytes(const State &state, std::uint64_t most);
+
+/// Reads `data`; trees come from `repo`, annotated for the state's epoch, or, in a gap, from `data`. Throws
+/// StreamDamaged or GitError.
 LoadedCheckpoint load_checkpoint(const std::string &data, const Repository &repo, ChangeSink *sink);
+
+/// The writer that continues history behind a checkpoint, with whose trees `state` was loaded. `repo` outlives it.
+std::unique_ptr<HistoryWriter> continue_history(const CheckpointHead &head, const State &state,
+                                                const Repository *repo);
 
 /// The head record alone; nullopt when damaged. Cheap.
 std::optional<std::uint64_t> checkpoint_event(const std::string &data);

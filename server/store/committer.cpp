@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/committer.hpp"
+
+#include "xsgit/base/clock.hpp"
 #include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <sys/statvfs.h>
-#include <system_error>
+#include <fmt/core.h>
+#include <pthread.h>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 
 namespace xsgit::server {
@@ -18,55 +18,36 @@ namespace {
 constexpr std::int64_t kPublishSpacing = 20'000;     // us, when the journal is drained
 constexpr std::int64_t kPublishAtLeast = 50'000;     // us, under load
 constexpr std::int64_t kFoldSlice = 5'000;           // us between looks at the clock's deadlines
-constexpr std::int64_t kCheckpointEvery = 1'000'000; // us
 constexpr std::uint64_t kCheckpointBytes = 4u << 20; // of journal; a quarter of a small one
 constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory, and packs that merge well
 constexpr std::size_t kPackShare = 16;               // of the repository's limit, at most
-constexpr int kStopTries = 50;                       // for room, of 100 ms each, when stopping
 constexpr std::size_t kCulprits = 1024;              // that nobody has asked for yet
 constexpr std::size_t kTrimBytes = 8u << 20;         // unsent outputs kept between publishes
-
-std::int64_t now_us()
-{
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
-bool no_room(const std::system_error &e) noexcept
-{
-    const int code = e.code().value();
-    return code == ENOSPC || code == EDQUOT || code == EFBIG;
-}
-
-/// libgit2 does not say why it cannot write.
-bool is_full(const std::string &path) noexcept
-{
-    constexpr std::uint64_t kLittle = 128 << 10;
-    struct statvfs v = {};
-    return ::statvfs(path.c_str(), &v) == 0 &&
-           (std::uint64_t{v.f_bavail} * v.f_frsize < kLittle || v.f_favail == 0);
-}
 
 } // namespace
 
 Committer::Committer(const StatePaths &paths, Journal &journal, PackStore &packs, CommitterStart start,
-                     SentUpTo sent, Report report)
+                     SentUpTo sent, Report report, std::function<void()> wake)
     : paths_(paths), journal_(journal), packs_(packs), start_(std::move(start)), sent_(std::move(sent)),
-      report_(std::move(report)), state_(this),
+      report_(std::move(report)), wake_(std::move(wake)), state_(this),
       pack_bytes_(packs.limit() == 0 ? kPackBytes
-                                     : std::min<std::uint64_t>(kPackBytes, packs.limit() / kPackShare))
+                                     : std::min<std::uint64_t>(kPackBytes, packs.limit() / kPackShare)),
+      whole_(paths.whole_1, paths.whole_2), faults_(paths.faults)
 {
+    gap_since_ = start_.gap_since;
+    whole_.reserve(0); // here, before anybody is served and makes the file system full
     thread_ = std::thread([this] {
+        ::pthread_setname_np(::pthread_self(), "committer");
+        faults_.watch_this_thread();
         try {
             run();
         } catch (const std::exception &e) {
-            if (stop_)
-                return report_(std::string("history writer: ") + e.what());
+            report_(std::string("history writer: ") + e.what() + (stop_ ? "" : "; starting again"));
             // Nothing is lost: the journal has it all. The keeper starts us again.
-            report_(std::string("history writer: ") + e.what() + "; starting again");
-            std::abort();
+            if (!stop_)
+                std::abort();
         }
+        faults_.end_watch();
     });
 }
 
@@ -102,28 +83,33 @@ void Committer::load()
     epochs_ = std::make_unique<Epochs>(paths_.epochs);
     at_ = checkpoint_at_ = checkpoint_old_at_ = start_.from;
     if (start_.checkpoint.empty()) {
-        writer_ = std::make_unique<HistoryWriter>(Tips{}, Tree(), 1, EpochStart{}, repo_.get());
+        writer_ = continue_history({}, state_, repo_.get());
     } else {
         LoadedCheckpoint c = load_checkpoint(start_.checkpoint, *repo_, this);
         state_ = std::move(c.state);
         unsent_ = std::move(c.unsent);
-        writer_ = std::make_unique<HistoryWriter>(c.head.tips, state_.tree(), state_.epoch(), c.head.start,
-                                                  repo_.get());
-        for (const auto &[seq, id] : c.head.bases)
-            writer_->remember(seq, id);
+        writer_ = continue_history(c.head, state_, repo_.get());
         start_.checkpoint.clear();
         checkpoint_epoch_ = state_.epoch(); // of the other one nothing is known: as if of the first epoch
     }
     checkpointed_event_ = published_event_ = state_.event_number();
     refs_ = std::make_unique<HistoryRefs>(*repo_, paths_.repo, writer_->tips(), report_);
+    // Refs may be further than the checkpoint: should history have to be given up before we are there, it is from
+    // there on.
+    written_ = refs_->on_disk();
+    if (written_.seq < writer_->tips().seq)
+        written_ = writer_->tips();
+    if (writer_->in_gap() && writer_->tips().seq != 0 && !repo_->commit(writer_->tips().main))
+        broken_epoch_ = writer_->epoch(); // what the gap's end stands on is gone
 }
 
 void Committer::run()
 {
     load();
+    leave_out_what_failed();
     for (;;) {
         const bool drained = !fold_some();
-        const std::int64_t since = now_us() - last_publish_us_;
+        const std::int64_t since = monotonic_us() - last_publish_us_;
         const bool dirty = state_.event_number() != published_event_;
         const bool caught_up = state_.event_number() >= start_.first_publish;
         if (dirty && caught_up &&
@@ -131,6 +117,7 @@ void Committer::run()
              writer_->pack().bytes() > pack_bytes_))
             publish();
         look_for_loss();
+        look_for_room();
         if (drained) {
             if (stop_)
                 break;
@@ -144,14 +131,19 @@ void Committer::run()
 /// Folds for a slice of time. False when nothing is left.
 bool Committer::fold_some()
 {
-    const std::int64_t until = now_us() + kFoldSlice;
+    const std::int64_t until = monotonic_us() + kFoldSlice;
     for (;;) {
         for (int i = 0; i < 64; ++i) {
-            const auto e = journal_.next(at_);
+            Journal::Position behind = at_;
+            const auto e = journal_.next(behind);
             if (!e) {
                 folding_.store(0, std::memory_order_relaxed);
                 return false;
             }
+            // The old epoch's objects first, while we stand before the event: should they have to be given up.
+            if (e->kind == EventKind::Epoch && !writer_->in_gap())
+                flush_pack();
+            at_ = behind;
             // What git has seen before a restart holds nobody up while it is folded again.
             if (e->number >= start_.first_publish) {
                 if (i == 0)
@@ -175,7 +167,7 @@ bool Committer::fold_some()
         }
         if (unsent_.bytes() > kTrimBytes)
             unsent_.trim(sent_);
-        if (now_us() >= until)
+        if (monotonic_us() >= until)
             return true;
     }
 }
@@ -190,12 +182,12 @@ void Committer::pause()
             return checkpoint();
         const bool checkpoint_due = state_.event_number() != checkpointed_event_;
         journal_.wait(at_, checkpoint_due ? 200'000 : 1'000'000);
-        if (checkpoint_due && now_us() - last_checkpoint_us_ >= kCheckpointEvery &&
+        if (checkpoint_due && monotonic_us() - last_checkpoint_us_ >= kCheckpointEvery &&
             !(journal_.head().offset > at_.offset))
             checkpoint();
         return;
     }
-    const std::int64_t due = last_publish_us_ + kPublishSpacing - now_us();
+    const std::int64_t due = last_publish_us_ + kPublishSpacing - monotonic_us();
     if (due > 0 && !hurry_ && !stop_)
         std::this_thread::sleep_for(std::chrono::microseconds(std::min<std::int64_t>(due, kFoldSlice)));
 }
@@ -222,190 +214,75 @@ std::vector<std::uint32_t> Committer::take_culprits()
     return std::exchange(culprits_, {});
 }
 
-/// The old epoch's objects first; then the keyframe opens the new one.
-void Committer::on_epoch(std::uint32_t epoch, const Tree &head)
+/// The keyframe opens the new one.
+void Committer::on_epoch(const NewEpoch &e, const Tree &head)
 {
-    flush_pack();
     XSGIT_CRASH_POINT("epoch.flushed");
     note_epoch_start();
-    packs_.begin_epoch(epoch);
-    writer_->on_epoch(epoch, head);
+    packs_.begin_epoch(e.number);
+    const bool gap = writer_->in_gap();
+    const std::uint64_t last = writer_->tips().seq;
+    NewEpoch now = e;
+    if (gap && monotonic_us() < gap_until_us_) // it was to end here when the last try failed
+        now.ends_gap = false;
+    writer_->on_epoch(now, head);
+    if (e.ends_gap)
+        end_asked_ = false;
+    if (gap && !writer_->in_gap()) {
+        gap_since_ = 0;
+        since_gap_ = 0;
+        report_(
+            fmt::format("history goes on; a commit stands for those from {} to {}, which it does not have",
+                        last + 1, e.seq));
+    }
     XSGIT_CRASH_POINT("epoch.begun");
+}
+
+void Committer::want(Wanted w)
+{
+    wanted = w;
+    wake_();
 }
 
 void Committer::publish()
 {
-    flush_pack();
+    if (writer_->in_gap())
+        return pass_over();
+    if (!flush_pack())
+        return;
     try {
         refs_->move_to(writer_->tips());
     } catch (const GitError &e) {
         refs_->clear_way();
-        return cannot_write(e.what(), is_full(paths_.repo)); // and again: nothing counts as published yet
+        cannot_write(e.what(), is_full()); // and again: nothing counts as published yet
+        give_up();
+        return;
     }
     if (stuck_.exchange(false))
         report_("history is being written again");
     note_epoch_start();
-    published_event_ = state_.event_number();
-    behind_since_ = 0;
-    last_publish_us_ = now_us();
-    unsent_.trim(sent_);
+    note_published();
+    faults_.progress();
     if (last_publish_us_ - last_checkpoint_us_ >= kCheckpointEvery ||
         at_.offset - checkpoint_at_.offset >=
             std::min<std::uint64_t>(kCheckpointBytes, journal_.capacity() / 4))
         checkpoint();
     if (packs_.wants_epoch() && std::exchange(asked_epoch_, writer_->epoch()) != writer_->epoch())
-        epoch_wanted = true; // once: the answer takes a while to come through the journal
+        want(Wanted::Epoch); // once: the answer takes a while to come through the journal
     drop_old_epochs();
+}
+
+void Committer::note_published()
+{
+    published_event_ = state_.event_number();
+    behind_since_ = 0;
+    last_publish_us_ = monotonic_us();
+    unsent_.trim(sent_);
     const std::lock_guard lock(mutex_);
     done_ = published_event_;
     if (done_ >= wanted_)
         hurry_ = false;
     changed_.notify_all();
-}
-
-/// Writes the open pack, waiting for room if there is none: the journal keeps what follows.
-void Committer::flush_pack()
-{
-    if (writer_->pack().empty())
-        return;
-    const std::uint32_t epoch = writer_->epoch();
-    const FinishedPack pack = writer_->pack().finish();
-    for (;;) {
-        try {
-            packs_.add(pack, epoch);
-            XSGIT_CRASH_POINT("publish.packed");
-            keep_reserve(paths_);
-            return;
-        } catch (const std::system_error &e) {
-            cannot_write(e.what(), no_room(e));
-        }
-    }
-}
-
-/// Tried again and again; meanwhile writers wait. `full`: the oldest history makes room.
-void Committer::cannot_write(const std::string &what, bool full)
-{
-    if (!stuck_.exchange(true))
-        report_(
-            "history cannot be written: " + what + "; nothing is lost, writers wait until it can" +
-            (full ? ". There is no room: make some on the file system of " + paths_.repo : std::string()));
-    if (full) {
-        try {
-            ::unlink(paths_.reserve.c_str()); // what the next lines write has room then
-            if (!drop_oldest_epoch())
-                epoch_wanted = true; // so that there is something to drop soon
-        } catch (const std::system_error &) {
-            // not even that; room must come from elsewhere
-        }
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    if (stop_ && ++stop_tries_ > kStopTries)
-        throw std::runtime_error(
-            what + ", and the daemon was told to stop: what is not in history yet is in the journal");
-}
-
-void Committer::note_epoch_start()
-{
-    const EpochStart &s = writer_->epoch_start();
-    if (s.main.is_null() || noted_epoch_ == writer_->epoch())
-        return;
-    noted_epoch_ = writer_->epoch();
-    EpochBoundary b{s.seq, {s.main}};
-    for (const Oid &id : {s.side, s.conflicts})
-        if (!id.is_null())
-            b.commits.push_back(id);
-    const bool anew = broken_epoch_ != 0 && noted_epoch_ > broken_epoch_;
-    epochs_->set(noted_epoch_, b, anew ? noted_epoch_ : packs_.oldest_epoch());
-    XSGIT_CRASH_POINT("epoch.noted");
-    if (anew) {
-        begin_history_at(b);
-        broken_epoch_ = 0;
-        last_checkpoint_us_ = 0; // the ones there are cannot be loaded
-    }
-}
-
-/// What somebody took away may be needed to recover the state, and is in memory: an epoch begins with all of it.
-void Committer::look_for_loss()
-{
-    const std::uint64_t now = packs_.vanished();
-    if (now == vanished_)
-        return;
-    vanished_ = now;
-    broken_epoch_ = asked_epoch_ = writer_->epoch();
-    epoch_wanted = true;
-    report_("packs of history were removed from " + paths_.repo +
-            "/objects/pack, not by this daemon: the store is written anew; what is left of history before "
-            "that is no "
-            "longer shown");
-}
-
-/// What lies before it is no longer shown, and will not be there.
-void Committer::begin_history_at(const EpochBoundary &b)
-{
-    std::string shallow;
-    for (const Oid &id : b.commits)
-        shallow += id.hex() + "\n";
-    XSGIT_CRASH_POINT("drop.begun");
-    replace_file(paths_.repo + "/shallow", shallow);
-    XSGIT_CRASH_POINT("drop.shallow");
-    refs_->drop_before(b.seq);
-}
-
-/// What both checkpoints can do without: they name commits of their own epoch and of the one before, where
-/// transactions may have started.
-bool Committer::drop_oldest_epoch()
-{
-    const PackStore::Stats s = packs_.stats();
-    const auto *next = epochs_->find_from(s.oldest_epoch + 1);
-    if (s.oldest_epoch + 1 >= std::min(checkpoint_epoch_, checkpoint_old_epoch_) || !next ||
-        next->first >= s.current_epoch)
-        return false;
-    begin_history_at(next->second);
-    packs_.drop_epoch(s.oldest_epoch);
-    XSGIT_CRASH_POINT("drop.done");
-    return true;
-}
-
-/// Everything that is folded is published.
-void Committer::drop_old_epochs()
-{
-    while (packs_.wants_drop()) {
-        const PackStore::Stats s = packs_.stats();
-        if (s.oldest_epoch + 1 >= s.current_epoch)
-            return;
-        // Old checkpoints would be worth nothing without that epoch; new ones do not need it.
-        if (s.oldest_epoch + 1 >= std::min(checkpoint_epoch_, checkpoint_old_epoch_)) {
-            checkpoint();
-            checkpoint();
-        }
-        try {
-            if (!drop_oldest_epoch())
-                return;
-        } catch (const std::system_error &e) {
-            return cannot_write(e.what(), no_room(e));
-        }
-    }
-}
-
-void Committer::checkpoint()
-{
-    try {
-        unsent_.trim(sent_);
-        const std::string data = write_checkpoint(state_, *writer_, unsent_);
-        replace_checkpoint(paths_.checkpoint, data);
-        // Two are kept while a third is written: history makes room for them.
-        packs_.set_reserved(3 * data.size());
-    } catch (const std::system_error &e) {
-        return cannot_write(e.what(), no_room(e));
-    }
-    checkpoint_old_epoch_ = checkpoint_epoch_;
-    checkpoint_epoch_ = state_.epoch();
-    last_checkpoint_us_ = now_us();
-    checkpointed_event_ = state_.event_number();
-    // The older of the two kept checkpoints must still find its tail.
-    checkpoint_old_at_ = checkpoint_at_;
-    checkpoint_at_ = at_;
-    journal_.free_to(checkpoint_old_at_);
 }
 
 } // namespace xsgit::server

@@ -5,8 +5,10 @@
 
 #include "server/store/checkpoint.hpp"
 #include "server/store/epochs.hpp"
+#include "server/store/fault_mark.hpp"
 #include "server/store/history_refs.hpp"
 #include "server/store/state_dir.hpp"
+#include "server/store/whole_files.hpp"
 #include "xsgit/git/pack_store.hpp"
 #include "xsgit/journal/journal.hpp"
 
@@ -25,6 +27,7 @@ namespace xsgit::server {
 struct CommitterStart {
     std::string checkpoint;          // its bytes; empty: fold from the first event
     Journal::Position from;          // first event after it
+    std::uint64_t gap_since = 0;     // first commit that history will not have; 0: no gap
     std::uint64_t first_publish = 0; // refs move only when this event is folded: they were there before
 };
 
@@ -33,8 +36,9 @@ public:
     using Report = std::function<void(const std::string &)>;
 
     /// Starts the thread. `journal`, `packs` outlive this. `report` is called from the thread.
+    /// `wake` is called from it too, when `wanted` is set.
     Committer(const StatePaths &paths, Journal &journal, PackStore &packs, CommitterStart start,
-              SentUpTo sent, Report report);
+              SentUpTo sent, Report report, std::function<void()> wake);
     /// Publishes everything, writes a checkpoint, ends the thread.
     ~Committer();
 
@@ -50,27 +54,47 @@ public:
     bool stuck() const noexcept { return stuck_.load(std::memory_order_relaxed); }
     /// As Store has it.
     std::vector<std::uint32_t> take_culprits();
-    /// Set when the current epoch is full; the server answers with an Epoch event and clears it.
-    std::atomic<bool> epoch_wanted{false};
+    /// First commit that history will not have; 0: none.
+    std::uint64_t gap_since() const noexcept { return gap_since_.load(std::memory_order_relaxed); }
+
+    /// What the server is to put into the journal as an Epoch event, and then to clear.
+    enum class Wanted : std::uint8_t { Nothing, Epoch, EndOfGap };
+    std::atomic<Wanted> wanted{Wanted::Nothing};
 
 private:
     void on_change(const Change &c) override;
     void on_conflict(const Conflict &c) override;
-    void on_epoch(std::uint32_t epoch, const Tree &head) override;
+    void on_epoch(const NewEpoch &e, const Tree &head) override;
+
+    static constexpr std::int64_t kCheckpointEvery = 1'000'000; // us
 
     void run();
     void load();
     bool fold_some();
     void pause();
     void publish();
-    void flush_pack();
+    void note_published();
+    void want(Wanted w);
+    // committer_room.cpp
+    bool flush_pack();
     void note_epoch_start();
     void look_for_loss();
     void begin_history_at(const EpochBoundary &b);
     void drop_old_epochs();
     bool drop_oldest_epoch();
-    void checkpoint();
+    bool is_full() const noexcept;
     void cannot_write(const std::string &what, bool full);
+    // committer_gap.cpp
+    void checkpoint();
+    void note_checkpoint();
+    bool write_whole();
+    void report_no_room();
+    bool give_up();
+    bool begin_gap(const std::string &why);
+    void leave_out_what_failed();
+    void pass_over();
+    void reserve_whole(std::size_t checkpoint);
+    void look_for_room();
 
     StatePaths paths_;
     Journal &journal_;
@@ -78,6 +102,7 @@ private:
     CommitterStart start_;
     SentUpTo sent_;
     Report report_;
+    std::function<void()> wake_;
 
     // The thread's own.
     std::unique_ptr<Repository> repo_;
@@ -101,6 +126,15 @@ private:
     std::uint64_t vanished_ = 0;
     std::uint32_t broken_epoch_ = 0;
     int stop_tries_ = 0;
+    // What history has for certain; and the room for the state, should it end there.
+    Tips written_;
+    WholeFiles whole_;
+    bool end_asked_ = false, no_room_reported_ = false;
+    std::int64_t looked_for_room_us_ = 0;
+    FaultMark faults_;
+    std::int64_t gap_until_us_ = 0; // not to be ended before
+    int since_gap_ = 0;             // checkpoints
+    std::atomic<std::uint64_t> gap_since_{0};
 
     std::atomic<std::int64_t> behind_since_{0}, folding_{0};
     std::mutex mutex_;

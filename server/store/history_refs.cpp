@@ -64,6 +64,24 @@ std::optional<Oid> HistoryRefs::read(const std::string &ref) const
     }
 }
 
+Tips HistoryRefs::on_disk() const
+{
+    Tips t;
+    const auto head = read(kHead), conflicts = read(kConflicts);
+    const auto main = head ? repo_.commit(*head) : std::nullopt;
+    const Trailers trailers = main ? parse_trailers(main->message) : Trailers{};
+    if (trailers.seq == 0 || trailers.step != 0)
+        return t;
+    t.seq = trailers.seq;
+    t.main = *head;
+    t.main_tree = main->tree;
+    if (const auto last = conflicts ? repo_.commit(*conflicts) : std::nullopt) {
+        t.conflicts = *conflicts;
+        t.conflicts_number = parse_trailers(last->message).conflict_number;
+    }
+    return t;
+}
+
 /// Where main stood when we died: head moves first, so main may lie behind it. A main that is
 /// no ancestor of head was moved by somebody, and counts as standing at head.
 Oid HistoryRefs::last_seen_main(const Oid &head) const

@@ -20,6 +20,8 @@ public:
     /// `repo` is borrowed. `tips`: where history stands that is about to be continued; refs on disk may be further.
     HistoryRefs(Repository &repo, std::string path, const Tips &tips, Report report);
 
+    /// What history has on disk, by head and conflicts; of a head that is no commit of ours on main nothing.
+    Tips on_disk() const;
     /// In the order that keeps everything reachable at each step; main last. Throws GitError: some may have moved.
     void move_to(const Tips &tips);
     /// After move_to() has failed. Removes what can stand in the way: locks of a git that has died, files that are no

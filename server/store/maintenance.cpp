@@ -2,6 +2,7 @@
 #include "server/store/maintenance.hpp"
 
 #include <chrono>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ Maintenance::~Maintenance()
 
 void Maintenance::run()
 {
+    ::pthread_setname_np(::pthread_self(), "maintenance");
     // On Linux a thread's nice value is its own.
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 10);
     bool reported = false;

@@ -11,8 +11,18 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace xsgit::server {
+
+/// One of those that are kept.
+struct KeptCheckpoint {
+    std::uint64_t event = 0; // the last that it has; 0: it cannot be read
+    std::string file, data;
+};
+
+/// The newest first.
+std::vector<KeptCheckpoint> kept_checkpoints(const StatePaths &paths);
 
 struct Recovered {
     State state;
@@ -23,7 +33,7 @@ struct Recovered {
     Journal::Position end;  // behind the last event folded
 };
 
-/// Tries checkpoint, checkpoint.old, and the journal alone if it still has its first event; folds what
+/// Tries checkpoint, checkpoint.old and those of a gap, the newest first, and the journal alone if it still has its first event; folds what
 /// follows. `sink` hears the fold's history; `begin(head, state)`, if given, is called between
 /// checkpoint and fold. `report` gets a line for everything that was damaged. Nullopt when none leads to
 /// a whole state. `sent`: what need not be made again; it bounds what is kept of it.

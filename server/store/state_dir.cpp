@@ -50,8 +50,9 @@ bool is_set_aside(std::string_view name, std::string_view kind)
 /// Whether all in <repo>/xsgit is ours, by name.
 bool holds_only_ours(const std::string &dir)
 {
-    constexpr std::string_view kOurs[] = {"format", "journal", "checkpoint", "checkpoint.old", "slots",
-                                          "epochs", "lock",    "writer",     "keeper.sock",    "reserve"};
+    constexpr std::string_view kOurs[] = {"format",  "journal", "checkpoint", "checkpoint.old", "slots",
+                                          "epochs",  "lock",    "writer",     "keeper.sock",    "reserve",
+                                          "whole.1", "whole.2", "faults"};
     std::error_code error;
     for (const auto &entry : fs::directory_iterator(dir, error)) {
         std::string name = entry.path().filename();
@@ -105,7 +106,7 @@ std::string set_aside_inside(const StatePaths &paths, const std::string &why)
 StatePaths::StatePaths(const std::string &r)
     : repo(without_slashes(r)), dir(repo + "/xsgit"), format(dir + "/format"), journal(dir + "/journal"),
       checkpoint(dir + "/checkpoint"), checkpoint_old(checkpoint + ".old"), epochs(dir + "/epochs"),
-      reserve(dir + "/reserve")
+      reserve(dir + "/reserve"), faults(dir + "/faults"), whole_1(dir + "/whole.1"), whole_2(dir + "/whole.2")
 {
 }
 

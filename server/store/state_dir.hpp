@@ -4,7 +4,9 @@
 //
 //   format     "xsgit 2\nboot <boot id>\n"; "xsgit 2\nmaking\n" until there is something to lose
 //   journal, checkpoint, checkpoint.old, slots, epochs, lock, writer, keeper.sock
+//   faults     how often the writing of history has ended the daemon (fault_mark.hpp)
 //   reserve    room that is given up when the file system is full
+//   whole.1, whole.2  room for the whole state when history has to be given up (whole_files.hpp)
 #pragma once
 
 #include <cstdint>
@@ -16,7 +18,8 @@ inline constexpr int kFormat = 2;
 
 struct StatePaths {
     explicit StatePaths(const std::string &repo);
-    std::string repo, dir, format, journal, checkpoint, checkpoint_old, epochs, reserve;
+    std::string repo, dir, format, journal, checkpoint, checkpoint_old, epochs, reserve, faults, whole_1,
+        whole_2;
 };
 
 enum class StoreKind {

@@ -5,7 +5,9 @@
 #include "server/store/committer.hpp"
 #include "server/store/maintenance.hpp"
 #include "server/store/recovery.hpp"
+#include "xsgit/base/clock.hpp"
 #include "xsgit/base/crash_point.hpp"
+#include "xsgit/journal/file.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +16,7 @@
 #include <filesystem>
 #include <fmt/core.h>
 #include <set>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -30,13 +33,8 @@ constexpr std::uint64_t kStateReserve = 4u << 20; // checkpoints, slots, small f
 // history cannot be written at all: writers then wait often and briefly, not seldom and long.
 constexpr std::int64_t kSlowWriters = 40'000;  // us
 constexpr std::int64_t kStopWriters = 500'000; // us
-
-std::int64_t mono_us()
-{
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
+// While history cannot be written at all, the journal holds what comes: so often a commit, that there is time to help.
+constexpr std::int64_t kTrickle = 5'000; // us
 
 std::int64_t wall_us()
 {
@@ -92,7 +90,7 @@ fs::path make_beside(const StatePaths &paths)
 /// 0 for no time.
 std::int64_t age_us(std::int64_t since)
 {
-    return since == 0 ? 0 : std::max<std::int64_t>(0, mono_us() - since);
+    return since == 0 ? 0 : std::max<std::int64_t>(0, monotonic_us() - since);
 }
 
 } // namespace
@@ -111,6 +109,8 @@ struct Store::Impl {
     std::unique_ptr<Committer> committer;
     std::unique_ptr<Maintenance> maintenance;
     std::uint64_t held_back = 0; // tries to write while history was too far behind
+    std::int64_t trickled_us = 0;
+    Fd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 
     void make();
     void make_repository();
@@ -120,7 +120,8 @@ struct Store::Impl {
     void open_packs();
     void become_new(StoreKind kind);
     bool run(Event &e, Outputs &out);
-    bool must_wait(Burden b) const;
+    bool must_wait(Burden b);
+    void begin_epoch(Outputs &out);
 };
 
 /// A new store: repository, journal, format last, so that a start that dies in between leaves
@@ -175,13 +176,13 @@ void Store::Impl::open_journal()
     std::string damage = journal->check();
     if (damage.empty())
         return;
-    for (const std::string &file : {paths.checkpoint_old, paths.checkpoint}) {
-        const auto event = checkpoint_event(read_file(file));
-        if (event && journal->skip_to_after(*event)) {
-            report("journal: " + damage + "; going on from " + file + ", nothing is lost");
+    std::vector<KeptCheckpoint> kept = kept_checkpoints(paths);
+    std::reverse(kept.begin(), kept.end());
+    for (const KeptCheckpoint &c : kept)
+        if (c.event != 0 && journal->skip_to_after(c.event)) {
+            report("journal: " + damage + "; going on from " + c.file + ", nothing is lost");
             return;
         }
-    }
     damage = journal->repair();
     report("journal: " + damage + ": THE LAST EVENTS ARE LOST");
 }
@@ -231,6 +232,7 @@ bool Store::Impl::recover_state()
         std::erase_if(unsent, [&](const UnsentOutput &o) { return !open.contains(o.conn); });
         committer_start.checkpoint = std::move(r->checkpoint);
         committer_start.from = r->from;
+        committer_start.gap_since = r->head.gap ? r->head.tips.seq + 1 : 0;
         committer_start.first_publish = r->end.number - 1;
     } catch (const std::runtime_error &e) {
         report(e.what());
@@ -277,7 +279,7 @@ bool Store::Impl::run(Event &e, Outputs &out)
     // Outputs' hash is known only behind step(), which cannot be undone: room first.
     if (!journal->has_room())
         return false;
-    e.mono_us = mono_us();
+    e.mono_us = monotonic_us();
     e.wall_us = std::max(wall_us(), state.wall_us());
     XSGIT_CRASH_POINT("event.numbered");
     state.step(e, out);
@@ -330,33 +332,64 @@ std::vector<UnsentOutput> Store::take_unsent() { return std::move(impl_->unsent)
 
 void Store::start(SentUpTo sent_up_to)
 {
-    impl_->committer =
-        std::make_unique<Committer>(impl_->paths, *impl_->journal, *impl_->packs,
-                                    std::move(impl_->committer_start), std::move(sent_up_to), impl_->report);
+    impl_->committer = std::make_unique<Committer>(impl_->paths, *impl_->journal, *impl_->packs,
+                                                   std::move(impl_->committer_start), std::move(sent_up_to),
+                                                   impl_->report, [fd = impl_->wake.get()] {
+                                                       constexpr std::uint64_t kOnce = 1;
+                                                       (void)!::write(fd, &kOnce, sizeof kOnce);
+                                                   });
     impl_->maintenance = std::make_unique<Maintenance>(*impl_->packs, impl_->report);
 }
 
 /// Whether history is too far behind for more of it. Half of the journal is for what does not make it longer: while
 /// it cannot be written, readers and watchers are served, and clients come and go, for a good while yet.
-bool Store::Impl::must_wait(Burden b) const
+bool Store::Impl::must_wait(Burden b)
 {
     if (b == Burden::None)
         return false;
     if (committer && !committer->stuck() && age_us(committer->folding_us()) > kSlowWriters)
         return true;
-    return b == Burden::Commit && (journal->bytes_used() > journal->capacity() / 2 ||
-                                   (committer && age_us(committer->behind_since_us()) > kStopWriters));
+    if (b != Burden::Commit)
+        return false;
+    if (journal->bytes_used() > journal->capacity() / 2)
+        return true;
+    if (!committer || age_us(committer->behind_since_us()) <= kStopWriters)
+        return false;
+    if (!committer->stuck() || monotonic_us() - trickled_us < kTrickle)
+        return true;
+    trickled_us = monotonic_us();
+    return false;
+}
+
+/// If the committer wants one.
+void Store::Impl::begin_epoch(Outputs &out)
+{
+    using Wanted = Committer::Wanted;
+    Wanted wanted = committer ? committer->wanted.load(std::memory_order_relaxed) : Wanted::Nothing;
+    if (wanted == Wanted::Nothing)
+        return;
+    Event epoch;
+    epoch.kind = EventKind::Epoch;
+    if (wanted == Wanted::EndOfGap)
+        epoch.facts = kGapEnds;
+    if (run(epoch, out)) // what it wants since then stays wanted
+        committer->wanted.compare_exchange_strong(wanted, Wanted::Nothing);
+}
+
+int Store::wake_fd() const { return impl_->wake.get(); }
+
+void Store::tend()
+{
+    std::uint64_t times = 0;
+    (void)!::read(impl_->wake.get(), &times, sizeof times);
+    Outputs out;
+    impl_->begin_epoch(out);
 }
 
 bool Store::execute(Event &e, Outputs &out)
 {
     Impl &s = *impl_;
-    if (s.committer && s.committer->epoch_wanted.load(std::memory_order_relaxed)) {
-        Event epoch;
-        epoch.kind = EventKind::Epoch;
-        if (s.run(epoch, out))
-            s.committer->epoch_wanted = false;
-    }
+    s.begin_epoch(out);
     if (s.must_wait(burden_of(e))) {
         ++s.held_back;
         return false;
@@ -384,6 +417,7 @@ std::vector<std::pair<std::string, std::string>> Store::status() const
     const Impl &s = *impl_;
     const auto number = [](std::uint64_t n) { return std::to_string(n); };
     const PackStore::Stats packs = s.packs->stats();
+    const std::uint64_t gap = s.committer ? s.committer->gap_since() : 0;
     return {
         {"version", XSGIT_VERSION},
         {"repository", s.paths.repo},
@@ -396,7 +430,8 @@ std::vector<std::pair<std::string, std::string>> Store::status() const
         {"connections", number(s.state.connections().size())},
         {"journal-bytes", fmt::format("{} of {}", s.journal->bytes_used(), s.journal->capacity())},
         {"lag-ms", number(static_cast<std::uint64_t>(lag_us()) / 1000)},
-        {"writes-held-back", number(s.held_back)}};
+        {"writes-held-back", number(s.held_back)},
+        {"gap", gap == 0 ? "none" : fmt::format("since commit {}", gap)}};
 }
 
 bool Store::sync(std::int64_t patience_ms)

@@ -64,6 +64,10 @@ public:
     /// may leave before this returned true. False: the journal is full, try again when the committer has made room (nothing was executed).
     bool execute(Event &e, Outputs &out);
 
+    /// Readable when tend() has something to do, which no request may bring about for a long time.
+    int wake_fd() const;
+    void tend();
+
     /// Domains whose commits have made transactions of the control domain's clients fail since the last call, once for each that failed;
     /// known some milliseconds later, and not all if there are very many. O(1) if there are none.
     std::vector<std::uint32_t> take_culprits();

@@ -18,7 +18,7 @@ class Fold final : public xsgit::ChangeSink {
 public:
     void on_change(const xsgit::Change &c) override { writer_.on_change(c); }
     void on_conflict(const xsgit::Conflict &c) override { writer_.on_conflict(c); }
-    void on_epoch(std::uint32_t epoch, const xsgit::Tree &head) override
+    void on_epoch(const xsgit::NewEpoch &epoch, const xsgit::Tree &head) override
     {
         writer_.pack().finish();
         writer_.on_epoch(epoch, head);

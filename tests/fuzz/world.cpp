@@ -12,7 +12,7 @@ struct Trees final : ChangeSink {
     std::map<std::string, Tree> at;
     void on_change(const Change &c) override { at[name(c.seq)] = c.after; }
     void on_conflict(const Conflict &) override {}
-    void on_epoch(std::uint32_t, const Tree &) override {}
+    void on_epoch(const NewEpoch &, const Tree &) override {}
     static std::string name(std::uint64_t seq)
     {
         return (std::to_string(seq) + std::string(20, '.')).substr(0, 20);

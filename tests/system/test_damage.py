@@ -139,9 +139,12 @@ def old_journal_record():
     with d.client() as c:
         write_many(c, b"/first", 500)
         time.sleep(2.5)  # a checkpoint, and another
+        checkpoint = os.path.join(d.repo, "xsgit", "checkpoint")
+        before = os.stat(checkpoint).st_mtime_ns
         write_many(c, b"/second", 500)
-        time.sleep(0.3)
         c.write("/last", "x")
+        # The first after that one; with the next, the journal would no longer be needed from there on.
+        wait_for(lambda: os.stat(checkpoint).st_mtime_ns != before, "a checkpoint")
         store = {p: v[0] for p, v in walk(c).items()}
     d.kill()
     journal = os.path.join(d.repo, "xsgit", "journal")

@@ -126,6 +126,15 @@ std::string conflict_message(const Conflict &c, const std::optional<Oid> &culpri
     return s;
 }
 
+std::string gap_message(std::uint64_t first, std::uint64_t last, std::int64_t wall_us)
+{
+    const std::uint64_t n = last - first + 1;
+    return fmt::format(
+        "gap: {} operation{}\n\nThey could not be written to history; this is the state behind "
+        "them.\n\nSeq: {}\nGap: {}\nTime: {}\n",
+        n, n == 1 ? "" : "s", last, first, wall_us);
+}
+
 std::string commit_object(const Oid &tree, const std::vector<Oid> &parents, std::uint32_t domid,
                           std::int64_t wall_us, std::string_view message)
 {
@@ -168,6 +177,8 @@ Trailers parse_trailers(std::string_view message)
         } else if (key == "Tx") {
             if (std::uint32_t tx = 0; parse_number(value, tx))
                 t.tx = tx;
+        } else if (key == "Gap") {
+            parse_number(value, t.gap);
         } else if (key == "Time") {
             parse_number(value, t.time_us);
         } else if (key == "Number") {

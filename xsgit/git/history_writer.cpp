@@ -27,6 +27,7 @@ struct HistoryWriter::Impl {
     EpochStart start;
     const Repository *published;
     PackBuffer pack;
+    bool in_gap = false;
 
     std::deque<Oid> commits;        // main's, gapless, up to the tip
     std::uint64_t first_commit = 0; // seq of the first of them
@@ -112,6 +113,32 @@ struct HistoryWriter::Impl {
         return parent;
     }
 
+    /// What the tree was encoded to since is in no pack: all of it is written.
+    void end_gap(const NewEpoch &e, const Tree &head)
+    {
+        in_gap = false;
+        tips.conflicts_number = e.conflicts;
+        if (!head.empty())
+            tips.main_tree = encode_tree({}, head, epoch, pack);
+        if (e.seq != tips.seq) {
+            std::vector<Oid> parents;
+            if (tips.seq != 0)
+                parents.push_back(tips.main);
+            tips.main = put_commit(tips.main_tree, parents, 0, e.wall_us,
+                                   gap_message(tips.seq + 1, e.seq, e.wall_us));
+            tips.seq = e.seq;
+            start.seq = e.seq;
+            start.main = tips.main;
+        }
+        // Transactions that are open start from here now: the engine has rebased them.
+        remembered[tips.seq] = tips.main;
+        if (start.seq != 0) {
+            commits.push_back(tips.main);
+            first_commit = tips.seq;
+        }
+        carry_conflict_over();
+    }
+
     void carry_conflict_over()
     {
         if (tips.conflicts.is_null())
@@ -161,6 +188,8 @@ HistoryWriter::~HistoryWriter() = default;
 void HistoryWriter::on_change(const Change &c)
 {
     Impl &s = *impl_;
+    if (s.in_gap)
+        return;
     assert(c.seq == s.tips.seq + 1);
     std::vector<Oid> parents;
     if (s.tips.seq != 0)
@@ -182,6 +211,8 @@ void HistoryWriter::on_change(const Change &c)
 void HistoryWriter::on_conflict(const Conflict &c)
 {
     Impl &s = *impl_;
+    if (s.in_gap)
+        return;
     assert(c.number == s.tips.conflicts_number + 1);
     const std::optional<Oid> culprit = s.find_commit(c.culprit_seq);
     s.last_conflict.clear();
@@ -204,9 +235,16 @@ void HistoryWriter::on_conflict(const Conflict &c)
         s.start.conflicts = s.tips.conflicts;
 }
 
-void HistoryWriter::on_epoch(std::uint32_t epoch, const Tree &head)
+void HistoryWriter::on_epoch(const NewEpoch &e, const Tree &head)
 {
     Impl &s = *impl_;
+    if (s.in_gap) {
+        s.start = {};
+        s.epoch = e.number;
+        if (e.ends_gap && e.seq >= s.tips.seq) // else it ended an older one: what came behind that is there
+            s.end_gap(e, head);
+        return;
+    }
     // Bases lie in the epoch that ends now, or are its last commit: the engine has rebased older ones.
     const std::uint64_t oldest = s.start.seq != 0 ? s.start.seq : s.tips.seq;
     s.remembered.erase(s.remembered.begin(), s.remembered.lower_bound(oldest));
@@ -214,12 +252,27 @@ void HistoryWriter::on_epoch(std::uint32_t epoch, const Tree &head)
         s.remembered[s.tips.seq] = s.tips.main;
     s.previous = std::exchange(s.commits, {});
     s.first_previous = s.first_commit;
-    s.epoch = epoch;
+    s.epoch = e.number;
     s.start = {};
     if (!head.empty())
-        encode_keyframe(head, epoch, s.pack);
+        encode_keyframe(head, s.epoch, s.pack);
     s.carry_conflict_over();
 }
+
+void HistoryWriter::give_up(const Tips &written)
+{
+    Impl &s = *impl_;
+    s.in_gap = true;
+    s.tips = written;
+    s.start = {};
+    s.pack.finish(); // and forget it
+    for (std::deque<Oid> *ids : {&s.commits, &s.previous})
+        ids->clear();
+    s.remembered.clear();
+    s.last_conflict.clear();
+}
+
+bool HistoryWriter::in_gap() const noexcept { return impl_->in_gap; }
 
 const Tips &HistoryWriter::tips() const noexcept { return impl_->tips; }
 std::uint32_t HistoryWriter::epoch() const noexcept { return impl_->epoch; }

@@ -52,7 +52,14 @@ public:
     /// Fills pack() with all that later commits rely on. Publish what is in pack() before the Epoch event is
     /// stepped, else the end of the old epoch lands in the new one's packs. If the last conflict was not written by this
     /// writer and is gone, tips().conflicts is null until the next one.
-    void on_epoch(std::uint32_t epoch, const Tree &head) override;
+    /// In a gap, an epoch that does not end it is passed over.
+    void on_epoch(const NewEpoch &e, const Tree &head) override;
+
+    /// What came behind `written` cannot be written: it is forgotten, with what is in pack(), and so is what comes, until
+    /// an epoch ends the gap. That one begins with a commit that stands for all of it. tips() is `written` until then,
+    /// and may be further than this writer is; all they need has been published.
+    void give_up(const Tips &written);
+    bool in_gap() const noexcept;
 
     const Tips &tips() const noexcept;
     std::uint32_t epoch() const noexcept;

@@ -4,6 +4,7 @@
 #include "xsgit/git/pack_store.hpp"
 
 #include "xsgit/base/crash_point.hpp"
+#include "xsgit/base/lack_of_room.hpp"
 #include "xsgit/git/pack_dir.hpp"
 #include "xsgit/git/pack_merger.hpp"
 #include "xsgit/git/pack_set.hpp"
@@ -24,12 +25,6 @@ namespace {
 
 constexpr std::int64_t kRescanUs = 3'000'000;
 constexpr std::int64_t kNoRoomPauseUs = 1'000'000;
-
-bool is_lack_of_room(const std::system_error &e) noexcept
-{
-    const int code = e.code().value();
-    return code == ENOSPC || code == EDQUOT || code == EFBIG;
-}
 
 std::int64_t real_time_ns() noexcept
 {

@@ -39,14 +39,17 @@ enum class EventKind : std::uint32_t {
     Close = 3,   ///< the connection is gone
     Request =
         4, ///< wire: header and payload as received. facts: what State::needs() asked for (engine/facts.hpp)
-    Poison = 5,   ///< wire as Request: the request ended the process twice; answered EIO
-    Epoch = 6,    ///< history begins a new epoch (keyframe) before the next commit
+    Poison = 5, ///< wire as Request: the request ended the process twice; answered EIO
+    Epoch = 6,  ///< history begins a new epoch (keyframe) before the next commit. facts: nothing, or kGapEnds
     Restart = 7,  ///< a process took over; facts: version of the program
     Domains = 8,  ///< domains found changed. facts: "<domid> <unique id, hex> <alive|shutdown|dead>[;…]"
     Settings = 9, ///< of the command line. facts: "<name> <number>[;…]" (engine/settings.hpp)
     Ignore =
         10, ///< conn: a ring whose guest broke the protocol is not served any more. facts: the error code
 };
+
+/// Facts of an Epoch with which history goes on after a gap: of what came in between it has no commits.
+inline constexpr std::string_view kGapEnds = "gap";
 
 /// A decoded record; `facts` and `wire` borrow from the buffer it came from.
 struct Event {

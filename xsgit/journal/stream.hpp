@@ -35,6 +35,8 @@ public:
     void bytes(std::string_view s);
     /// u32 length, then the bytes.
     void text(std::string_view s);
+    /// Written so far.
+    std::size_t size() const noexcept { return out_.size(); }
     /// END and checksum; the whole stream. The writer is then spent.
     std::string finish();
 

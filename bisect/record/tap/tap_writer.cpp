@@ -170,7 +170,8 @@ void TapWriter::event(const Event &e, const server::Outputs &out)
         note(fmt::format("the daemon was given limits: {}", e.facts));
         break;
     case EventKind::Epoch:
-        note("a new epoch of the history begins");
+        note(e.facts == kGapEnds ? "history goes on after a gap; open transactions began anew"
+                                 : "a new epoch of the history begins");
         break;
     case EventKind::Ignore:
         note(

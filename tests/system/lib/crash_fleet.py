@@ -125,19 +125,18 @@ def judge_history(d, name):
     git.settle(d)
     found = git.fsck(d.repo)
     try:
-        seqs = git.main_seqs(d.repo)
+        history = git.commits(d.repo)
     except git.GitError as e:
         return check(False, f"{name}: history can be read", f"{e}; fsck says: {found or 'nothing'}")
     refs = git.run(d.repo, "for-each-ref", "--format=%(refname) %(objectname)")
     problem = found
-    if seqs != list(range(seqs[0], seqs[0] + len(seqs))):
-        gaps = [(a, b) for a, b in zip(seqs, seqs[1:]) if b != a + 1]
-        problem += f" Seq is not gapless: {gaps[:10]}"
+    if breaks := git.seq_breaks(history):
+        problem += f" Seq is not gapless: {breaks[:10]}"
     if git.rev(d.repo, "main") not in refs:
         problem += f" refs: {refs}"
     if git.run(d.repo, "merge-base", "--is-ancestor", "main", "refs/xsgit/head", check=False)[0] != 0:
         problem += " refs/xsgit/head is behind main"
-    check(not problem, f"{name}: history is whole ({len(seqs)} commits)", problem)
+    check(not problem, f"{name}: history is whole ({len(history)} commits)", problem)
 
 
 def wait_for_keeper(d, name):

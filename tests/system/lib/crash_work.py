@@ -3,6 +3,7 @@
 connections may be closed by a death of both processes; then they begin anew."""
 import os
 import random
+import time
 
 from .daemon import wait_for
 from .toolstack import introduced
@@ -80,3 +81,36 @@ class Bulk(Worker):
 
     def lost(self):
         self.c = None
+
+
+class Tide(Turns):
+    """A file system that is full until history has a gap, and then has room until that is over."""
+    PATIENCE = 10
+
+    def __init__(self, disk, state_dir):
+        """`state_dir`: <repository>/xsgit."""
+        super().__init__()
+        self.disk, self.state_dir = disk, state_dir
+
+    def turn(self):
+        time.sleep(1.2)  # a checkpoint, with which room is taken for the state
+        self.disk.fill()
+        self._wait(True)
+        self.disk.relieve()
+        self._wait(False)
+
+    def _wait(self, gap):
+        end = time.monotonic() + self.PATIENCE
+        while time.monotonic() < end and self.go.is_set() and self._in_gap() != gap:
+            time.sleep(0.05)
+
+    def _in_gap(self):
+        """Or shortly behind one: the state is kept without git."""
+        for name in "whole.1", "whole.2":
+            try:
+                with open(os.path.join(self.state_dir, name), "rb") as f:
+                    if f.read(16)[8:] not in (b"", bytes(8)):
+                        return True
+            except OSError:
+                pass
+        return False

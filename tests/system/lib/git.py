@@ -90,6 +90,14 @@ def commits(repo, ref="main", *options):
     return result
 
 
+def seq_breaks(history):
+    """Where numbers are missing or come twice in `history`, of commits(), and no gap commit says so."""
+    def first(c):
+        return int(c["trailers"].get("Gap", c["trailers"]["Seq"]))
+    return [(a["trailers"]["Seq"], b["subject"]) for a, b in zip(history, history[1:])
+            if first(b) != int(a["trailers"]["Seq"]) + 1]
+
+
 def main_seqs(repo, ref="main"):
     """Seq trailers of first-parent history, oldest first."""
     return [int(c["trailers"]["Seq"]) for c in commits(repo, ref)]

@@ -32,7 +32,11 @@ class SmallDisk:
 
     def daemon(self, options=()):
         """One whose repository lies on it. Its `repo` is for git outside."""
-        d = Daemon(repo=os.path.join(self.dir, "store.git"), options=options)
+        return self.adopt(Daemon(options=options))
+
+    def adopt(self, d):
+        """A daemon that was not started yet: from now on its repository lies here."""
+        d.repo = os.path.join(self.dir, "store.git")
         d.binary = os.path.abspath(d.binary)  # nsenter goes elsewhere
         command = self.enter + d.command()
         d.command = lambda: command

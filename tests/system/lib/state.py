@@ -5,13 +5,15 @@ import subprocess
 
 from . import harness
 from .daemon import wait_for
+from .mount import Elsewhere
 from .wire import HANG
 
 
 def state(d):
     """Connections, watches, transactions, queues and nodes, a line each; without the number of events."""
-    show = os.path.join(harness.options.build, "inspect", "xs-show")
-    lines = subprocess.run([show, "--repo", d.repo, "--state"], capture_output=True, check=True, text=True,
+    show = os.path.abspath(os.path.join(harness.options.build, "inspect", "xs-show"))
+    enter, repo = (d.repo.enter, d.repo.inside) if isinstance(d.repo, Elsewhere) else ([], d.repo)
+    lines = subprocess.run([*enter, show, "--repo", repo, "--state"], capture_output=True, check=True, text=True,
                            timeout=HANG).stdout.splitlines()
     return [line for line in lines if not line.startswith("event ")]
 

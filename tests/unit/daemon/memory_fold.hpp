@@ -64,6 +64,8 @@ public:
         journal_.push_back({e, std::string(e.facts), std::string(e.wire)});
         return true;
     }
+    int wake_fd() const override { return -1; }
+    void tend() override {}
     std::vector<std::uint32_t> take_culprits() override { return {}; }
     std::int64_t lag_us() const override { return 0; }
     bool published(std::uint64_t) override { return true; }

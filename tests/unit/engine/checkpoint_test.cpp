@@ -19,7 +19,7 @@ struct Trees final : ChangeSink {
     std::map<std::string, Tree> at;
     void on_change(const Change &c) override { at[name_of(c.seq)] = c.after; }
     void on_conflict(const Conflict &) override {}
-    void on_epoch(std::uint32_t, const Tree &) override {}
+    void on_epoch(const NewEpoch &, const Tree &) override {}
 };
 
 void traffic(World &w, std::mt19937 &random)

@@ -31,7 +31,7 @@ struct Reports final : ChangeSink {
         path = c.log[c.differs].op.path;
         now = c.reply_now;
     }
-    void on_epoch(std::uint32_t, const Tree &) override {}
+    void on_epoch(const NewEpoch &, const Tree &) override {}
 };
 
 struct Cost {

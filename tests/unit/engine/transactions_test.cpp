@@ -28,7 +28,7 @@ struct Sink final : ChangeSink {
     {
         conflicts.emplace_back(std::string(c.log[c.differs].op.path), c.culprit_seq);
     }
-    void on_epoch(std::uint32_t, const Tree &) override {}
+    void on_epoch(const NewEpoch &, const Tree &) override {}
 };
 
 } // namespace

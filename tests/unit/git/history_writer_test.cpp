@@ -73,7 +73,7 @@ public:
     void epoch(std::uint32_t n)
     {
         box_.publish(*writer_);
-        writer_->on_epoch(n, tree_);
+        writer_->on_epoch({n}, tree_);
     }
     /// What a restart does: all is read back.
     void restart()

@@ -94,7 +94,8 @@ TEST_CASE("an epoch is dropped while one walks")
     fill(writer);
     box.publish(writer);
     const Oid last = writer.tips().main;
-    writer.on_epoch(2, write(write(write(write(empty_tree(), "/a", "1"), "/b", "2"), "/c", "3"), "/d", "4"));
+    writer.on_epoch({2},
+                    write(write(write(write(empty_tree(), "/a", "1"), "/b", "2"), "/c", "3"), "/d", "4"));
     const Tree t = load_tree(box.repo(), writer.tips().main_tree, 2);
     writer.on_change(change(4, t, write(t, "/e", "5")));
     Sandbox later; // as if the first packs were gone
