@@ -65,7 +65,7 @@ void Committer::checkpoint()
 void Committer::reserve_whole(std::size_t checkpoint)
 {
     const std::uint64_t limit = packs_.limit();
-    const std::uint64_t most = limit == 0 ? kWholeMost : limit / kWholeShare;
+    const std::uint64_t most = (limit == 0 ? kWholeMost : limit / kWholeShare) / 5 * 4; // some more is taken
     const std::uint64_t bytes = std::min(checkpoint + state_.size().bytes + bases_bytes(state_, most), most);
     whole_.reserve(bytes);
     whole_.shrink(bytes);

@@ -650,7 +650,8 @@ def temporary_files():
     tool = os.path.join(harness.options.build, "bisect", "xs-replay")
     for number in (signal.SIGTERM, signal.SIGINT):
         p = subprocess.Popen([tool, path, "--fails-if", f"echo > {at('runs')}; read x < {at('fifo')}"], env=dict(os.environ, TMPDIR=below),
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             preexec_fn=lambda n=number: signal.signal(n, signal.SIG_DFL))  # a shell's background ignores SIGINT
         daemon.wait_for(lambda: os.path.exists(at("runs")), "the command")
         check(len(os.listdir(below)) == 1, "while the command runs its files are there")
         p.send_signal(number)
