@@ -270,7 +270,7 @@ def exactly_once():
     comes once."""
     seed = harness.options.seed
     harness.note(f"seed {seed}")
-    host, d = start(["-Q", "nodes=0", "-Q", "node-size=0"])
+    host, d = start(["-Q", "nodes=0", "-Q", "node-size=0", "-Q", "memory=0"])
     c = d.client()
     guests = [introduce(host, c, n) for n in (1, 2, 3)]
     watcher = introduce(host, c, 4)
