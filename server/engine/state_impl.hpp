@@ -28,8 +28,8 @@ struct TxRequest {
 /// A node that a transaction's events may concern, in order of first access.
 struct TxAccess {
     Path path;
-    bool modified = false; // by a request that named it
-    NodeRef removed;       // top of a subtree that a request removed
+    bool modified = false;        // by a request that named it
+    std::vector<NodeRef> removed; // tops of the subtrees that requests removed
 };
 
 /// Counts those that are alive.

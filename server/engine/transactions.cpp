@@ -40,14 +40,15 @@ void note_access(Transaction &tx, const Effect &e)
 {
     const auto [it, fresh] = tx.access_of.try_emplace(e.path.str(), tx.accesses.size());
     if (fresh)
-        tx.accesses.push_back(TxAccess{e.path, false, nullptr});
+        tx.accesses.push_back(TxAccess{e.path, false, {}});
     TxAccess &a = tx.accesses[it->second];
     if (e.kind == Effect::None)
         return;
     tx.writes = true;
     a.modified = true;
-    if (e.kind == Effect::Removed && !a.removed)
-        a.removed = e.before;
+    // A node without children says nothing that the first one does not.
+    if (e.kind == Effect::Removed && (a.removed.empty() || !e.before->children().empty()))
+        a.removed.push_back(e.before);
 }
 
 void State::Impl::transaction_request(Step &s)
@@ -172,7 +173,7 @@ void State::Impl::fire_transaction(const Transaction &tx, const Tree &before, co
             // A node that is gone, or whose permissions are others now, shows to those who could read it, too.
             fire(a.path, false, was && is && same_perms(was->perms(), is->perms()) ? nullptr : was, is,
                  is ? parent_of(after, a.path) : nullptr, out);
-        if (!a.removed)
+        if (a.removed.empty())
             continue;
         const auto gone = [&](const Path &p, const Node *old) {
             const auto own = tx.access_of.find(p.str());
@@ -184,8 +185,8 @@ void State::Impl::fire_transaction(const Transaction &tx, const Tree &before, co
         if (was)
             watches.below(a.path, *was, false, [&](const Path &p, const Node &n) { gone(p, &n); });
         // And what the transaction itself had made there before.
-        watches.below(a.path, *a.removed, false,
-                      [&](const Path &p, const Node &) { gone(p, before.find(p)); });
+        for (const NodeRef &top : a.removed)
+            watches.below(a.path, *top, false, [&](const Path &p, const Node &) { gone(p, before.find(p)); });
     }
 }
 
