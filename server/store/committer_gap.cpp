@@ -89,8 +89,7 @@ void Committer::report_no_room()
 {
     if (!std::exchange(no_room_reported_, true))
         report_("there is no room to keep the state without its history, either: writers wait. Make some on "
-                "the file "
-                "system of " +
+                "the file system of " +
                 paths_.repo);
 }
 
@@ -98,7 +97,9 @@ void Committer::report_no_room()
 bool Committer::write_whole()
 {
     unsent_.trim(sent_);
-    const std::string data = write_whole_checkpoint(state_, written_, unsent_);
+    // Folded again, this gap may have ended long since; it is to end the same way.
+    const Tips &tips = writer_->in_gap() ? writer_->tips() : written_;
+    const std::string data = write_whole_checkpoint(state_, tips, unsent_);
     const std::uint64_t event = state_.event_number();
     if (!whole_.write(event, data) && !(whole_.reserve(data.size()) && whole_.write(event, data)))
         return false;
@@ -112,8 +113,7 @@ bool Committer::give_up()
 {
     return journal_.bytes_used() > journal_.capacity() / 8 * 3 &&
            begin_gap("it cannot be written, and the journal has no room to keep it. The store goes on; when "
-                     "there is "
-                     "room on the file system of " +
+                     "there is room on the file system of " +
                      paths_.repo + ", one commit will stand for the gap");
 }
 
