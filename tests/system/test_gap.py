@@ -142,7 +142,8 @@ def idle():
     history = git.commits(d.repo)
     equal(git.seq_breaks(history), [], "every missing number is accounted for")
     gaps = [c for c in history if "Gap" in c["trailers"]]
-    equal([int(c["trailers"]["Seq"]) for c in gaps], seqs, "a commit for each gap")
+    # The oldest history may have gone when there was no room.
+    equal([int(c["trailers"]["Seq"]) for c in gaps], seqs[-len(gaps):], "a commit for each gap")
     d.stop()
 
 
