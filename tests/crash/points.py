@@ -220,7 +220,7 @@ def plan(rng, points, only, long_):
     for p in points:
         if only not in p:
             continue
-        rare = bool(trigger(p)) or p.startswith(HISTORY)
+        rare = bool(trigger(p)) or p.startswith(HISTORY + GAP)
         then = [r for r in (recovery if long_ else [rng.choice(recovery)]) if r != p]
         yield [([p], n) for n in (1, 2, rng.randrange(3, 6 if rare else 60))] + \
             [([p, r], rng.randrange(1, 4)) for r in then]
