@@ -53,7 +53,7 @@ bool Committer::flush_pack()
     }
 }
 
-/// Tried again and again; meanwhile writers wait. `full`: the oldest history makes room.
+/// Tried again and again; meanwhile writers are slowed. `full`: the oldest history makes room.
 void Committer::cannot_write(const std::string &what, bool full)
 {
     if (!stuck_.exchange(true))

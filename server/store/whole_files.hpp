@@ -26,8 +26,8 @@ public:
     void shrink(std::uint64_t bytes) noexcept;
     /// Room of both.
     std::uint64_t room() const noexcept { return room_[0] + room_[1]; }
-    /// Writes the one of `event` over the older of the two. False: the room does not suffice, or the file is gone and cannot be made
-    /// again; what was written before stays. A kill leaves the other one whole.
+    /// Writes the one of `event` over the older of the two. False: the room does not suffice, or somebody has removed the
+    /// file; what the other one holds stays. A kill leaves that one whole.
     bool write(std::uint64_t event, std::string_view data) noexcept;
     /// What they hold is out of date: nobody shall try it.
     void clear() noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sleeping and waking: the reader's futex word in the header page. A shared futex on the
 // mapped file, since reader and appender need not be one process.
+#include "xsgit/base/clock.hpp"
 #include "xsgit/journal/journal_map.hpp"
 
 #include <algorithm>
@@ -15,13 +16,6 @@ namespace xsgit {
 namespace {
 
 constexpr std::int64_t kPollUs = 2000;
-
-std::int64_t now_us() noexcept
-{
-    timespec t;
-    ::clock_gettime(CLOCK_MONOTONIC, &t);
-    return std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000;
-}
 
 timespec span(std::int64_t us) noexcept
 {
@@ -62,9 +56,10 @@ void Journal::wake() const noexcept
 void Journal::wait(Position seen, std::int64_t timeout_us) const noexcept
 {
     // A far end must not overflow; a day is as good as any longer time.
-    const std::int64_t end = now_us() + std::clamp<std::int64_t>(timeout_us, 0, 86'400'000'000);
+    const std::int64_t end = monotonic_us() + std::clamp<std::int64_t>(timeout_us, 0, 86'400'000'000);
     if (read_only_) {
-        for (std::int64_t left = end - now_us(); left > 0 && head() == seen; left = end - now_us()) {
+        for (std::int64_t left = end - monotonic_us(); left > 0 && head() == seen;
+             left = end - monotonic_us()) {
             const timespec t = span(std::min(left, kPollUs));
             ::nanosleep(&t, nullptr);
         }
@@ -72,7 +67,8 @@ void Journal::wait(Position seen, std::int64_t timeout_us) const noexcept
     }
     // A word left by a reader that was killed asleep is as good as ours.
     if (map_->reader.exchange(kReaderAsleep) != kReaderWoken)
-        for (std::int64_t left = end - now_us(); left > 0 && head() == seen; left = end - now_us()) {
+        for (std::int64_t left = end - monotonic_us(); left > 0 && head() == seen;
+             left = end - monotonic_us()) {
             futex_wait(&map_->reader, kReaderAsleep, left);
             if (map_->reader.load() != kReaderAsleep)
                 break;
