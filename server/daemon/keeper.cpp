@@ -38,6 +38,8 @@ constexpr std::int64_t kPauseMs = 50, kPauseMostMs = 5000;
 constexpr int kQuickMost = 10;
 /// A server that does not stop by itself is killed: its state is safe.
 constexpr std::int64_t kStopMs = 45'000;
+/// The guests of a host wait while a newcomer recovers the state: 10,000 of them do that for 2 s.
+constexpr std::chrono::seconds kNewcomerPatience(60);
 /// What a death adds to the blame of the request that was being executed (see Loop): somebody's SIGKILL is
 /// hardly its fault, a crash is.
 constexpr unsigned kBlameKill = 1, kBlameCrash = 4;
@@ -264,7 +266,8 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
     newcomer_ = std::move(newcomer);
     clear_table();
     set_timeout(newcomer_.get(), 10);
-    const bool done = hand_over(newcomer_.get(), own_, options_.slots_path(), orphans_);
+    const bool done =
+        hand_over(newcomer_.get(), own_, options_.slots_path(), orphans_, kNewcomerPatience, log_);
     newcomer_.reset();
     XSGIT_CRASH_POINT("handover.over");
     if (done)
@@ -280,11 +283,11 @@ void Keeper::clean_up() const
     if (!was_ready() && !std::all_of(own_.predecessors.begin(), own_.predecessors.end(), peer_gone))
         return; // everything is a predecessor's, which goes on
     // A socket that the service manager keeps takes in clients until the next start.
-    for (const std::string &path :
-         {options_.pid_file, shared_->listen_stored ? std::string() : options_.socket,
-          options_.state_dir() + "/keeper.sock"})
-        if (!path.empty())
-            unlink(path.c_str());
+    if (!shared_->listen_stored)
+        unlink(options_.socket.c_str());
+    unlink((options_.state_dir() + "/keeper.sock").c_str());
+    if (!options_.pid_file.empty())
+        remove_pid_file(options_.pid_file);
 }
 
 } // namespace xsgit::server

@@ -9,8 +9,6 @@
 
 namespace xsgit::server {
 
-namespace {
-
 std::string program_name(pid_t pid)
 {
     const UniqueFd fd(::open(fmt::format("/proc/{}/comm", pid).c_str(), O_RDONLY | O_CLOEXEC));
@@ -25,8 +23,6 @@ std::string program_name(pid_t pid)
     }
     return name.empty() ? "?" : name;
 }
-
-} // namespace
 
 Peer peer_of(int socket)
 {

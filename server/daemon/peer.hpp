@@ -13,5 +13,7 @@ struct Peer {
     std::string comm; // name of the program; only [A-Za-z0-9_.:+-], "?" for the rest
 };
 Peer peer_of(int socket);
+/// In the same form; "?": no such process.
+std::string program_name(pid_t pid);
 
 } // namespace xsgit::server

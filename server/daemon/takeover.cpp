@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "server/daemon/takeover.hpp"
 
+#include "server/daemon/end_daemon.hpp"
 #include "server/daemon/local_socket.hpp"
+#include "server/daemon/peer.hpp"
 #include "server/daemon/slot_file.hpp"
 #include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <fmt/core.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -147,9 +150,28 @@ void restore_numbers(const std::string &slots, const std::vector<SlotFd> &ours)
     write_slot_fds(slots, back);
 }
 
+/// Whether the newcomer says that it serves. False: all its processes are gone.
+bool serves(int socket, std::chrono::seconds patience, Log &log)
+{
+    set_timeout(socket, 0); // recovery takes its time; a newcomer that fails closes the connection
+    const int wait_ms = static_cast<int>(std::chrono::milliseconds(patience).count());
+    for (pollfd fd{socket, POLLIN, 0}; poll(&fd, 1, wait_ms) == 0;) {
+        const pid_t keeper = peer_of(socket).pid;
+        const bool ended = end_daemon(keeper);
+        log.error("take-over", fmt::format("the newcomer (process {}) has not come to serve in {} s; {}",
+                                           keeper, patience.count(),
+                                           ended ? "it was killed, and this daemon goes on"
+                                                 : "this daemon goes on once all processes of it have ended: "
+                                                   "find them with \"pgrep xenstored\" and kill them"));
+    }
+    ControlReply serving{};
+    return receive_message(socket, &serving, sizeof serving) && serving.ok;
+}
+
 } // namespace
 
-bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans)
+bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans,
+               std::chrono::seconds patience, Log &log)
 {
     const std::vector<SlotFd> ours = read_slot_fds(slots);
     std::vector<Item> items = {
@@ -163,12 +185,9 @@ bool hand_over(int socket, const Inheritance &own, const std::string &slots, con
         items.push_back({FdRole::Predecessor, 0, fd});
     for (const int fd : orphans)
         items.push_back({FdRole::Orphan, 0, fd});
-    if (const ControlReply go{1}; send_all(socket, items) && send_message(socket, &go, sizeof go)) {
-        set_timeout(socket, 0); // recovery takes its time; a newcomer that fails closes the connection
-        ControlReply serving{};
-        if (receive_message(socket, &serving, sizeof serving) && serving.ok)
-            return true;
-    }
+    if (const ControlReply go{1};
+        send_all(socket, items) && send_message(socket, &go, sizeof go) && serves(socket, patience, log))
+        return true;
     restore_numbers(slots, ours);
     return false;
 }

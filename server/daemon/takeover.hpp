@@ -7,13 +7,15 @@
 //   TakeOver: the keeper kills the server (always safe), then sends FdBatch messages, each with its descriptors as
 //             SCM_RIGHTS and answered by one ControlReply, and at last one ControlReply of its own: from here on
 //             the newcomer is the heir. Once it serves it says so by one more ControlReply, and the keeper
-//             exits. If it vanishes before that, the keeper goes on as before. An heir that is itself taken over
-//             before it serves hands on the connections to those before it, so that the one that serves in the end
-//             tells them all, even if somebody in the middle has died.
+//             exits. If it vanishes before that, the keeper goes on as before; if it hangs, the keeper ends it first.
+//             An heir that is itself taken over before it serves hands on the connections to those before it, so that
+//             the one that serves in the end tells them all, even if somebody in the middle has died.
 #pragma once
 
+#include "server/daemon/log.hpp"
 #include "server/daemon/unique_fd.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -77,12 +79,14 @@ struct ControlClient {
     static std::optional<Inheritance> take_over(int socket, const std::string &slots);
 };
 
-/// The newcomer's last word: it serves.
+/// The newcomer's last word: it serves. Who does not hear it any more is dead, or about to end us.
 void confirm_take_over(int socket);
 
-/// The keeper's side of TakeOver, after the server is gone. True: the newcomer serves. False: it has vanished, and
-/// the slots file has our numbers again.
-bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans);
+/// The keeper's side of TakeOver, after the server is gone. A newcomer that does not serve after `patience` is killed:
+/// it must be gone before anybody else writes. True: the newcomer serves. False: it has vanished, and the slots file has
+/// our numbers again.
+bool hand_over(int socket, const Inheritance &own, const std::string &slots, const std::vector<int> &orphans,
+               std::chrono::seconds patience, Log &log);
 
 /// Whether the process at the other end has closed the connection.
 bool peer_gone(int socket) noexcept;
