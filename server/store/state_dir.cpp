@@ -56,7 +56,7 @@ bool holds_only_ours(const std::string &dir)
     std::error_code error;
     for (const auto &entry : fs::directory_iterator(dir, error)) {
         std::string name = entry.path().filename();
-        for (const std::string_view suffix : {".tmp", ".new", ".link"})
+        for (const std::string_view suffix : {".tmp", ".new", ".link", ".broken"})
             if (name.ends_with(suffix))
                 name.resize(name.size() - suffix.size());
         if (!name.starts_with("poison-") && !name.starts_with("new.git") &&

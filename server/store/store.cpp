@@ -87,6 +87,13 @@ fs::path make_beside(const StatePaths &paths)
     return fresh;
 }
 
+/// What the host lacks for now, which says nothing of the store: the keeper tries again.
+bool is_passing(const std::error_code &e)
+{
+    return e == std::errc::too_many_files_open || e == std::errc::too_many_files_open_in_system ||
+           e == std::errc::not_enough_memory;
+}
+
 /// 0 for no time.
 std::int64_t age_us(std::int64_t since)
 {
@@ -115,6 +122,7 @@ struct Store::Impl {
     void make();
     void make_repository();
     void open_journal();
+    bool renew_journal(const Repository &repo);
     std::unique_ptr<Repository> open_repository();
     bool recover_state();
     void open_packs();
@@ -164,15 +172,24 @@ void Store::Impl::make_repository()
 void Store::Impl::open_packs()
 {
     PackStore::Limits limits;
-    const std::uint64_t used = journal->capacity() + kStateReserve;
+    const std::uint64_t used =
+        (journal ? journal->capacity() : journal_capacity(options.budget)) + kStateReserve;
     limits.bytes = options.budget > 2 * used ? options.budget - used : options.budget / 2;
     packs = std::make_unique<PackStore>(paths.repo + "/objects", limits);
 }
 
-/// What both checkpoints do not need may be damaged.
+/// What both checkpoints do not need may be damaged. No journal: there is none to go on from.
 void Store::Impl::open_journal()
 {
-    journal = Journal::open(paths.journal);
+    try {
+        journal = Journal::open(paths.journal);
+    } catch (const JournalDamaged &e) {
+        return report(e.what());
+    } catch (const std::system_error &e) {
+        if (e.code() != std::errc::no_such_file_or_directory)
+            throw;
+        return report(e.what());
+    }
     std::string damage = journal->check();
     if (damage.empty())
         return;
@@ -185,6 +202,36 @@ void Store::Impl::open_journal()
         }
     damage = journal->repair();
     report("journal: " + damage + ": THE LAST EVENTS ARE LOST");
+}
+
+/// Begins the journal behind the newest checkpoint that can be loaded; the old one is kept beside if there is room. False:
+/// there is no such checkpoint.
+bool Store::Impl::renew_journal(const Repository &repo)
+{
+    const std::string broken = paths.journal + ".broken";
+    for (const KeptCheckpoint &c : kept_checkpoints(paths)) {
+        std::uint64_t event;
+        try {
+            event = load_checkpoint(c.data, repo, nullptr).state.event_number();
+        } catch (const std::runtime_error &) {
+            continue; // recover() has told of it, or does
+        }
+        journal.reset();
+        ::rename(paths.journal.c_str(), broken.c_str());
+        const auto create = [&] {
+            journal = Journal::create(paths.journal, journal_capacity(options.budget), {0, event + 1});
+        };
+        try {
+            create();
+        } catch (const std::system_error &) {
+            ::unlink(broken.c_str());
+            create();
+        }
+        report(fmt::format("{} is gone or damaged: going on from {}; WHAT CAME BEHIND IT IS LOST",
+                           paths.journal, c.file));
+        return true;
+    }
+    return false;
 }
 
 /// A typo in its configuration, or a missing HEAD, is no reason to give up a whole store.
@@ -220,7 +267,14 @@ bool Store::Impl::recover_state()
         open_packs();
         XSGIT_CRASH_POINT("recover.packs");
         const auto repo = open_repository();
-        auto r = recover(paths, *repo, *journal, nullptr, {}, report, options.sent);
+        std::optional<Recovered> r;
+        const auto recover_now = [&] {
+            r = recover(paths, *repo, *journal, nullptr, {}, report, options.sent);
+        };
+        if (journal)
+            recover_now();
+        if (!r && renew_journal(*repo))
+            recover_now();
         if (!r)
             return false;
         XSGIT_CRASH_POINT("recover.folded");
@@ -234,6 +288,11 @@ bool Store::Impl::recover_state()
         committer_start.from = r->from;
         committer_start.gap_since = r->head.gap ? r->head.tips.seq + 1 : 0;
         committer_start.first_publish = r->end.number - 1;
+    } catch (const std::system_error &e) {
+        if (is_passing(e.code()))
+            throw;
+        report(e.what());
+        return false;
     } catch (const std::runtime_error &e) {
         report(e.what());
         return false;

@@ -186,6 +186,40 @@ def only_old_record():
     d.stop()
 
 
+def journal_gone():
+    """Both processes are dead, and the journal is not there, or not one: the newest checkpoint is what there is."""
+    for how in ("removed", "overwritten"):
+        d = daemon.Daemon().start()
+        checkpoint = os.path.join(d.repo, "xsgit", "checkpoint")
+        with d.client() as c:
+            write_many(c, b"/first", 500)
+            time.sleep(2.5)  # a checkpoint, and another
+            before = os.stat(checkpoint).st_mtime_ns
+            c.write("/second", "x")
+            wait_for(lambda: os.stat(checkpoint).st_mtime_ns != before, "a checkpoint")
+            store = {p: v[0] for p, v in walk(c).items()}
+        d.kill()
+        journal = os.path.join(d.repo, "xsgit", "journal")
+        if how == "removed":
+            os.unlink(journal)
+        else:
+            with open(journal, "r+b") as f:
+                f.write(b"\0" * 4096)
+        d.start()
+        with d.client() as c:
+            equal({p: v[0] for p, v in walk(c).items()}, store, f"{how}: what the checkpoint holds is there")
+            c.write("/third", "y")
+        check("IS LOST" in d.log_text(), f"{how}: the log tells of it", d.log_tail())
+        git.settle(d)
+        equal(git.run(d.repo, "show", "main:third"), "y", f"{how}: history goes on")
+        equal(git.fsck(d.repo), "", f"{how}: fsck is content")
+        server = d.kill_server()
+        wait_for(lambda: d.server_pid() not in (None, server), "a new server")
+        with d.client() as c:
+            equal((c.read("/second"), c.read("/third")), (b"x", b"y"), f"{how}: and the next death costs nothing")
+        d.stop()
+
+
 def other_boot(repo):
     path = os.path.join(repo, "xsgit", "format")
     with open(path, encoding="ascii") as f:
@@ -472,4 +506,4 @@ def refs_into_dropped_history():
 harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock, garbage_for_refs, packs_removed,
              odd_files, killed_in_first_start, killed_while_making_a_repository,
              killed_while_replacing_a_checkpoint, killed_while_setting_aside, removed, old_journal_record,
-             only_old_record, set_aside_names, mount_point, full_file_system)
+             only_old_record, journal_gone, set_aside_names, mount_point, full_file_system)
