@@ -5,9 +5,10 @@ is missing."""
 import ctypes
 import os
 import signal
+import struct
 import time
 
-from lib import git, harness
+from lib import daemon, git, harness
 from lib.crash_client import CrashClient
 from lib.crash_fleet import Fleet, judge_history
 from lib.daemon import wait_for
@@ -191,5 +192,35 @@ def poison():
     d.stop()
 
 
+def backs_off():
+    """The more tries have failed, the later is the next; what is written of them may be damaged."""
+    for text, said in ((mark(2), "in 10 s"), (mark(4), "in 40 s"), (mark(1000), "in 5120 s"),
+                       (mark(1), None), (b"\x05" * 8, None), (b"", None)):
+        d = daemon.Daemon().start()
+        with d.client() as c:
+            c.write("/p", "1")
+        git.settle(d)
+        d.kill()
+        with open(os.path.join(d.repo, "xsgit", "faults"), "wb") as f:
+            f.write(text)
+        d.start()
+        with d.client() as c:
+            equal(c.read("/p"), b"1", f"faults {text.hex()}: the store is there")
+            if said is None:
+                c.write("/p", "2")
+                git.settle(d)
+                equal(fact(d, "gap"), "none", "history goes on")
+            else:
+                wait_for(lambda: fact(d, "gap") != "none", "a gap")
+                check(said in d.log_text(), f"the next try is {said}", d.log_tail())
+        d.stop()
+
+
+def mark(faults):
+    """What the handler of the signal writes: see fault_mark.cpp."""
+    low = faults << 8 | signal.SIGSEGV
+    return struct.pack("<II", low, low ^ 0xffffffff)
+
+
 if __name__ == "__main__":
-    harness.main(service_goes_on, both_killed, idle, poison)
+    harness.main(service_goes_on, both_killed, idle, poison, backs_off)
