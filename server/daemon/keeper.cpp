@@ -142,8 +142,9 @@ void Keeper::start_server()
     if (pid == 0)
         _exit(run_server({options_, args_, own_, orphans_, blame_, self, launcher_, shared_, &log_}));
     if (pid < 0) {
-        log_.error("clone",
-                   fmt::format("cannot start the server: {}", std::generic_category().message(errno)));
+        log_.error("clone", fmt::format("cannot start the server: {}; trying again in {} s. Processes may be "
+                                        "limited too much: TasksMax= of the service, ulimit -u",
+                                        std::generic_category().message(errno), kPauseMostMs / 1000));
         start_again_ms_ = now_ms() + kPauseMostMs;
         return;
     }

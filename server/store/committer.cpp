@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/committer.hpp"
 
+#include "server/store/named_thread.hpp"
 #include "xsgit/base/clock.hpp"
 #include "xsgit/base/crash_point.hpp"
 
@@ -8,7 +9,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <fmt/core.h>
-#include <pthread.h>
 #include <thread>
 #include <utility>
 
@@ -36,8 +36,7 @@ Committer::Committer(const StatePaths &paths, Journal &journal, PackStore &packs
 {
     gap_since_ = start_.gap_since;
     whole_.reserve(0); // here, before anybody is served and makes the file system full
-    thread_ = std::thread([this] {
-        ::pthread_setname_np(::pthread_self(), "committer");
+    thread_ = start_thread("committer", [this] {
         faults_.watch_this_thread();
         try {
             run();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/maintenance.hpp"
 
+#include "server/store/named_thread.hpp"
+
 #include <chrono>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 namespace xsgit::server {
 
 Maintenance::Maintenance(PackStore &packs, std::function<void(const std::string &)> report)
-    : packs_(packs), report_(std::move(report)), thread_([this] { run(); })
+    : packs_(packs), report_(std::move(report)), thread_(start_thread("maintenance", [this] { run(); }))
 {
 }
 
@@ -26,7 +27,6 @@ Maintenance::~Maintenance()
 
 void Maintenance::run()
 {
-    ::pthread_setname_np(::pthread_self(), "maintenance");
     // On Linux a thread's nice value is its own.
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 10);
     bool reported = false;
