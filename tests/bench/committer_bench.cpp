@@ -138,7 +138,7 @@ int main(int argc, char **argv)
                 [](std::uint64_t) {
                     return OutputName{UINT64_MAX, 0};
                 },
-                [](const std::string &text) { fmt::print(stderr, "committer_bench: {}\n", text); });
+                [](const std::string &text) { fmt::print(stderr, "committer_bench: {}\n", text); }, [] {});
             while (!committer.sync_within(last, 1000)) {
             }
         }
