@@ -246,6 +246,7 @@ bool Loop::resume_slot(std::uint32_t index, const std::vector<State::Connection>
     auto c =
         std::make_unique<Connection>(index, memory, std::make_unique<SocketTransport>(entry.fd), entry.fd);
     c->slot.settle();
+    c->slot.forget_after(p_.fold.event_number());
     judge_executing(*c, state->requests);
     while (c->slot.frame() == Slot::Frame::Complete && c->slot.request_number() <= state->requests)
         c->slot.consume();

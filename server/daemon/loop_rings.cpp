@@ -306,6 +306,7 @@ bool Loop::resume_ring(std::optional<std::uint32_t> slot, const State::Connectio
     publish(memory.conn, state.id);
     Connection &c = take_ring({*slot, domid, local, *page});
     c.slot.settle();
+    c.slot.forget_after(p_.fold.event_number());
     c.ignored = c.deaf = state.ignored;
     judge_executing(c, state.requests);
     while (c.slot.frame() == Slot::Frame::Complete && c.slot.request_number() <= state.requests)

@@ -147,6 +147,12 @@ OutputName Slot::last() const noexcept
     return {r.last_event, r.last_index};
 }
 
+void Slot::forget_after(std::uint64_t newest) noexcept
+{
+    if (last().event > newest)
+        put_output(m_.out[m_.output_active].total, sent(), {newest, UINT32_MAX});
+}
+
 void Slot::put_output(std::uint32_t total, std::uint32_t sent, OutputName last) noexcept
 {
     const std::uint32_t other = m_.output_active ^ 1;

@@ -66,6 +66,8 @@ public:
     std::size_t unsent_replies() const noexcept;
     /// Last message ever given to start_batch(): it and those before need not be made again.
     OutputName last() const noexcept;
+    /// After settle(), where the journal has lost its end: events behind `newest` will be others.
+    void forget_after(std::uint64_t newest) noexcept;
 
 private:
     std::uint32_t input_end() const noexcept;

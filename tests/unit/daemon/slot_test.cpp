@@ -173,6 +173,24 @@ TEST_CASE_FIXTURE(Fixture, "a batch is continued where it stopped, by a successo
     CHECK(transport.outgoing == text);
 }
 
+TEST_CASE_FIXTURE(Fixture, "what the journal has lost does not hide what comes with the same numbers")
+{
+    const std::string text = request(100, 'x');
+    std::memcpy(slot.buffer(), text.data(), text.size());
+    transport.room = 30;
+    CHECK(slot.start_batch(text.size(), {200, 1}) == Slot::Send::Full);
+    Slot successor(*memory, transport);
+    successor.settle();
+    successor.forget_after(200);
+    CHECK(successor.last() == OutputName{200, 1});
+    successor.forget_after(115);
+    CHECK(successor.last().event == 115);
+    CHECK(successor.last() < OutputName{116, 0});
+    transport.room = 1000;
+    CHECK(successor.send() == Slot::Send::Done);
+    CHECK(transport.outgoing == text);
+}
+
 TEST_CASE_FIXTURE(Fixture, "the word of what is being executed holds number and blame")
 {
     slot.set_executing({123456789012, 5});
