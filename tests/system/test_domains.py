@@ -6,7 +6,7 @@ import signal
 import time
 
 from lib import git, harness
-from lib.daemon import stat_of, wait_for
+from lib.daemon import wait_for
 from lib.guest import CONNECTION, EVTCHN_PORT, FEATURES, XenHost
 from lib.harness import check, equal
 from lib.toolstack import introduce, introduced, refused, start
@@ -218,6 +218,12 @@ def bound_anew_by_the_guest():
         d.stop()
 
 
+def another_child(keeper, known):
+    """The keeper's server, which it may not have told of yet; None while there is no other one than before."""
+    with open(f"/proc/{keeper}/task/{keeper}/children", encoding="ascii") as f:
+        return next((pid for pid in map(int, f.read().split()) if pid not in known), None)
+
+
 def killed_in_the_first_start():
     """The server dies while it connects domains that were there before it: the next one goes on with that."""
     count, stops = 600, (20, 150, 300)
@@ -228,14 +234,11 @@ def killed_in_the_first_start():
             g.set_word(EVTCHN_PORT, g.port)
             g.set_word(CONNECTION, 1)
         d = host.daemon().launch()
-        seen = []
-        for at in stops:
+        seen, servers = [], []
+        for at in stops:  # known before the moment comes: looking for it takes longer than what is left to connect
+            servers.append(wait_for(lambda: another_child(d.process.pid, servers), "a server", step=0))
             wait_for(guests[at].connected, f"domain {at + 1} to be connected", timeout=30, step=0)
-            members = d.members()
-            for pid in members:
-                stat = stat_of(pid)
-                if stat and stat[1] in members:  # the server: a child of the keeper, which it may not have told of yet
-                    d.signal(pid, signal.SIGKILL)
+            d.signal(servers[-1], signal.SIGKILL)
             seen.append(sum(g.connected() for g in guests))
         if min(seen) < count:
             break
