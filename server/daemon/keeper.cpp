@@ -17,6 +17,7 @@
 #include <new>
 #include <poll.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -127,8 +128,18 @@ void Keeper::clear_table()
     std::vector<int> keep = own_.predecessors;
     keep.insert(keep.end(), {own_.lock, own_.listen, own_.control, own_.events, launcher_, signal_fd_.get(),
                              stop_asker_.get(), newcomer_.get()});
-    orphans_ = close_leftovers(std::move(keep), options_.slots_path(), own_.listen);
+    reserve_.reset();
+    try {
+        orphans_ = close_leftovers(std::move(keep), options_.slots_path(), own_.listen);
+    } catch (const std::system_error &e) {
+        log_.error("descriptors", fmt::format("what the dead server has left open stays so: {}", e.what()));
+        orphans_.clear();
+    }
+    keep_reserve();
 }
+
+/// A descriptor to look with at those of the clients, should they have taken all the rest.
+void Keeper::keep_reserve() { reserve_ = UniqueFd(eventfd(0, EFD_CLOEXEC)); }
 
 void Keeper::start_server()
 {
@@ -267,8 +278,14 @@ std::optional<int> Keeper::hand_over_to(UniqueFd newcomer)
     newcomer_ = std::move(newcomer);
     clear_table();
     set_timeout(newcomer_.get(), 10);
-    const bool done =
-        hand_over(newcomer_.get(), own_, options_.slots_path(), orphans_, kNewcomerPatience, log_);
+    reserve_.reset();
+    bool done = false;
+    try {
+        done = hand_over(newcomer_.get(), own_, options_.slots_path(), orphans_, kNewcomerPatience, log_);
+    } catch (const std::system_error &e) {
+        log_.error("take-over", e.what());
+    }
+    keep_reserve();
     newcomer_.reset();
     XSGIT_CRASH_POINT("handover.over");
     if (done)

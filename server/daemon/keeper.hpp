@@ -37,6 +37,7 @@ private:
     std::optional<int> server_ended(int status);
     void controlled();
     std::optional<int> hand_over_to(UniqueFd newcomer);
+    void keep_reserve();
     void stop_server();
     int stopped();
     bool was_ready() const noexcept { return shared_->ready != 0; }
@@ -52,6 +53,7 @@ private:
     UniqueFd signal_fd_;
     UniqueFd stop_asker_; // a client of Stop waits for the answer
     UniqueFd newcomer_;   // wants to take over
+    UniqueFd reserve_;    // see keep_reserve()
     std::vector<int> orphans_;
     pid_t server_ = 0;
     bool stopping_ = false;

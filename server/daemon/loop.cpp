@@ -42,7 +42,7 @@ std::uint32_t most_clients() noexcept
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
         return kMost;
     return static_cast<std::uint32_t>(std::min<rlim_t>(
-        kMost, files.rlim_cur > 2 * kReserve ? files.rlim_cur - kReserve : files.rlim_cur / 2));
+        kMost, files.rlim_cur > 2 * kReserve ? files.rlim_cur - kReserve : files.rlim_cur / 3));
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 #include "server/daemon/notify.hpp"
 #include "server/daemon/store_fold.hpp"
 #include "server/daemon/xen_hypervisor.hpp"
+#include "server/store/shortage.hpp"
 #include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
@@ -196,6 +197,7 @@ std::unique_ptr<Hypervisor> reach_hypervisor(const Birth &b)
 int serve(const Birth &b)
 {
     prctl(PR_SET_NAME, "xenstored");
+    require_spare_descriptors(); // too few look like damage to who cannot open a file
     const UniqueFd signal_fd = signals(), keeper_fd = watch_keeper(b.keeper);
     const std::vector<int> strangers = strangers_of(b);
     XSGIT_CRASH_POINT("recover.server");

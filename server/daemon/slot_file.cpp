@@ -2,6 +2,7 @@
 #include "server/daemon/slot_file.hpp"
 
 #include "server/daemon/slot.hpp"
+#include "server/store/shortage.hpp"
 
 #include <atomic>
 #include <cassert>
@@ -213,6 +214,8 @@ std::vector<SlotFd> read_slot_fds(const std::string &path)
 {
     std::vector<SlotFd> out;
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd && is_shortage({errno, std::generic_category()}))
+        broken("cannot open " + path);
     SlotFileHeader h;
     if (!fd || pread(fd.get(), &h, sizeof h, 0) != sizeof h || !ours(h))
         return out;

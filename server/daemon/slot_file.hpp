@@ -66,7 +66,8 @@ struct SlotFd {
     int fd = -1;
     std::uint64_t cookie = 0;
 };
-/// For the keeper: reads the directory without mapping the file. Empty if there is none of this version.
+/// For the keeper: reads the directory without mapping the file. Empty if there is none of this version. Throws
+/// std::system_error if no descriptor is left to look.
 std::vector<SlotFd> read_slot_fds(const std::string &path);
 /// Puts new descriptor numbers into the directory. Only while no server runs. Throws std::system_error.
 void write_slot_fds(const std::string &path, const std::vector<SlotFd> &fds);

@@ -2,6 +2,7 @@
 #include "server/store/committer.hpp"
 
 #include "server/store/named_thread.hpp"
+#include "server/store/shortage.hpp"
 #include "xsgit/base/clock.hpp"
 #include "xsgit/base/crash_point.hpp"
 
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fmt/core.h>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -23,6 +25,13 @@ constexpr std::size_t kPackBytes = 32u << 20;        // published early: memory,
 constexpr std::size_t kPackShare = 16;               // of the repository's limit, at most
 constexpr std::size_t kCulprits = 1024;              // that nobody has asked for yet
 constexpr std::size_t kTrimBytes = 8u << 20;         // unsent outputs kept between publishes
+
+bool met_shortage(const std::exception &e)
+{
+    const auto *const system = dynamic_cast<const std::system_error *>(&e);
+    return dynamic_cast<const std::bad_alloc *>(&e) || (system && is_shortage(system->code())) ||
+           !has_spare_descriptors(1);
+}
 
 } // namespace
 
@@ -41,6 +50,8 @@ Committer::Committer(const StatePaths &paths, Journal &journal, PackStore &packs
         try {
             run();
         } catch (const std::exception &e) {
+            if (met_shortage(e)) // no fault of what was to be written
+                faults_.end_watch();
             report_(std::string("history writer: ") + e.what() + (stop_ ? "" : "; starting again"));
             // Nothing is lost: the journal has it all. The keeper starts us again.
             if (!stop_)
@@ -96,7 +107,9 @@ void Committer::load()
     // Refs may be further than the checkpoint: should history have to be given up before we are there, it is from
     // there on.
     written_ = refs_->on_disk();
-    if (written_.seq < writer_->tips().seq)
+    if (written_.seq > start_.seq)
+        refs_->rescue_main(start_.seq);
+    if (written_.seq < writer_->tips().seq || written_.seq > start_.seq)
         written_ = writer_->tips();
     if (writer_->in_gap() && writer_->tips().seq != 0 && !repo_->commit(writer_->tips().main))
         broken_epoch_ = writer_->epoch(); // what the gap's end stands on is gone

@@ -128,17 +128,24 @@ void HistoryRefs::put_back(const std::string &ref, const Oid &ours, const Oid &l
 std::string HistoryRefs::rescue(const std::string &ref, const Oid &theirs)
 {
     if (!repo_.exists(theirs))
-        return "theirs does not exist";
+        return "that one does not exist";
     const std::string name = ref.substr(ref.rfind('/') + 1) + "-" + theirs.hex().substr(0, 12);
     // Somebody may have a branch "rescued".
     for (const char *where : {"refs/heads/rescued/", "refs/xsgit/rescued/"})
         try {
             repo_.write_ref(where + name, theirs);
-            return "theirs is " + std::string(where) + name;
+            return "that one is now " + std::string(where) + name;
         } catch (const GitError &) {
             continue;
         }
-    return "theirs cannot be kept as a branch, only by its id";
+    return "that one cannot be kept as a branch, only by its id";
+}
+
+void HistoryRefs::rescue_main(std::uint64_t seq)
+{
+    if (const auto head = read(kHead))
+        report_("history has more commits than the journal leads to, and goes on behind #" +
+                std::to_string(seq) + ", with the same numbers once more; " + rescue(kMain, *head));
 }
 
 void HistoryRefs::clear_way()

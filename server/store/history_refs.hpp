@@ -27,6 +27,8 @@ public:
     /// After move_to() has failed. Removes what can stand in the way: locks of a git that has died, files that are no
     /// refs, and directories of somebody's refs, which are kept under refs/heads/aside-….
     void clear_way();
+    /// The journal has lost what came behind commit `seq`, and main has some of it: keeps it under refs/heads/rescued.
+    void rescue_main(std::uint64_t seq);
     /// Deletes refs of others that lead into history before commit `seq`, which is about to go, or to nothing: with
     /// them nobody could clone what stays. Refs to trees, blobs and commits of somebody's own stay. O(refs).
     void drop_before(std::uint64_t seq);

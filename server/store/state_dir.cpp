@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/store/state_dir.hpp"
+
+#include "server/store/shortage.hpp"
 #include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
@@ -123,8 +125,11 @@ void keep_reserve(const StatePaths &paths) noexcept
 std::string read_file(const std::string &path)
 {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        if (is_shortage({errno, std::generic_category()}))
+            throw_errno("cannot open " + path);
         return {};
+    }
     std::string out;
     char buffer[65536];
     ssize_t n;

@@ -5,6 +5,7 @@
 #include "server/store/committer.hpp"
 #include "server/store/maintenance.hpp"
 #include "server/store/recovery.hpp"
+#include "server/store/shortage.hpp"
 #include "xsgit/base/clock.hpp"
 #include "xsgit/base/crash_point.hpp"
 #include "xsgit/journal/file.hpp"
@@ -87,13 +88,6 @@ fs::path make_beside(const StatePaths &paths)
     return fresh;
 }
 
-/// What the host lacks for now, which says nothing of the store: the keeper tries again.
-bool is_passing(const std::error_code &e)
-{
-    return e == std::errc::too_many_files_open || e == std::errc::too_many_files_open_in_system ||
-           e == std::errc::not_enough_memory;
-}
-
 /// 0 for no time.
 std::int64_t age_us(std::int64_t since)
 {
@@ -126,6 +120,7 @@ struct Store::Impl {
     std::unique_ptr<Repository> open_repository();
     bool recover_state();
     void open_packs();
+    void require_means() const;
     void become_new(StoreKind kind);
     bool run(Event &e, Outputs &out);
     bool must_wait(Burden b);
@@ -213,6 +208,10 @@ bool Store::Impl::renew_journal(const Repository &repo)
         std::uint64_t event;
         try {
             event = load_checkpoint(c.data, repo, nullptr).state.event_number();
+        } catch (const std::system_error &e) {
+            if (is_shortage(e.code()))
+                throw;
+            continue;
         } catch (const std::runtime_error &) {
             continue; // recover() has told of it, or does
         }
@@ -288,8 +287,9 @@ bool Store::Impl::recover_state()
         committer_start.from = r->from;
         committer_start.gap_since = r->head.gap ? r->head.tips.seq + 1 : 0;
         committer_start.first_publish = r->end.number - 1;
+        committer_start.seq = state.seq();
     } catch (const std::system_error &e) {
-        if (is_passing(e.code()))
+        if (is_shortage(e.code()))
             throw;
         report(e.what());
         return false;
@@ -304,6 +304,19 @@ bool Store::Impl::recover_state()
     run(restart, out); // no room for it: no harm
     XSGIT_CRASH_POINT("recover.restarted");
     return true;
+}
+
+/// A store is set aside only if another one can be begun: where there is too little of something, that may be why this
+/// one could not be read.
+void Store::Impl::require_means() const
+{
+    require_spare_descriptors();
+    const std::uint64_t needed = journal_capacity(options.budget) + kStateReserve;
+    if (fs::space(paths.repo).available < needed)
+        throw std::runtime_error(
+            fmt::format("the store cannot be read, and there is no room for another: nothing is "
+                        "changed; make room for {} KiB in {}",
+                        needed / 1024, paths.repo));
 }
 
 void Store::Impl::become_new(StoreKind kind)
@@ -363,6 +376,7 @@ std::unique_ptr<Store> Store::open(const StoreOptions &options,
     if (impl->options.budget == 0)
         impl->options.budget = default_budget(
             fs::exists(options.repo) ? options.repo : fs::path(options.repo).parent_path().string());
+    require_spare_descriptors();
     const StoreKind kind = look_at(impl->paths, options.boot_id);
     switch (kind) {
     case StoreKind::Foreign:
@@ -375,6 +389,7 @@ std::unique_ptr<Store> Store::open(const StoreOptions &options,
     case StoreKind::Ours:
         if (impl->recover_state())
             break;
+        impl->require_means();
         impl->become_new(kind);
         break;
     case StoreKind::OtherBoot:
