@@ -7,7 +7,7 @@
 namespace xsgit::server {
 
 /// Kills the daemon whose keeper is process `keeper`, its server with it, so that neither takes the other's place. Does
-/// not wait for their end. False: that is no xenstored, or it belongs to somebody whom we may not kill.
-bool end_daemon(pid_t keeper) noexcept;
+/// not wait for their end. False: that is no xenstored which has `lock` open, or we may not kill it.
+bool end_daemon(pid_t keeper, int lock) noexcept;
 
 } // namespace xsgit::server

@@ -5,12 +5,14 @@
 #include "server/daemon/local_socket.hpp"
 #include "server/daemon/peer.hpp"
 #include "server/daemon/slot_file.hpp"
+#include "server/store/shortage.hpp"
 #include "xsgit/base/crash_point.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <fmt/core.h>
 #include <poll.h>
+#include <stdexcept>
 #include <sys/socket.h>
 
 namespace xsgit::server {
@@ -66,6 +68,14 @@ std::optional<Inheritance> ControlClient::take_over(int socket, const std::strin
         std::vector<int> fds;
         const bool whole = receive_message(socket, &batch, sizeof batch, &fds);
         received.insert(received.end(), fds.begin(), fds.end());
+        if (!has_spare_descriptors()) { // the other side goes on when the connection is closed
+            for (const int fd : received)
+                ::close(fd);
+            require_spare_descriptors();
+            throw std::runtime_error(
+                "the limit of file descriptors is too low for the daemon's connections: raise it "
+                "(LimitNOFILE= of the service, ulimit -n)");
+        }
         bool good = whole && batch.count <= FdBatch::kMax && fds.size() == batch.count;
         for (std::uint32_t i = 0; good && i < batch.count; ++i)
             switch (batch.fds[i].role) {
@@ -151,13 +161,14 @@ void restore_numbers(const std::string &slots, const std::vector<SlotFd> &ours)
 }
 
 /// Whether the newcomer says that it serves. False: all its processes are gone.
-bool serves(int socket, std::chrono::seconds patience, Log &log)
+bool serves(int socket, int lock, std::chrono::seconds patience, Log &log)
 {
     set_timeout(socket, 0); // recovery takes its time; a newcomer that fails closes the connection
     const int wait_ms = static_cast<int>(std::chrono::milliseconds(patience).count());
+    bool ended = false;
     for (pollfd fd{socket, POLLIN, 0}; poll(&fd, 1, wait_ms) == 0;) {
         const pid_t keeper = peer_of(socket).pid;
-        const bool ended = end_daemon(keeper);
+        ended = end_daemon(keeper, lock) || ended;
         log.error("take-over", fmt::format("the newcomer (process {}) has not come to serve in {} s; {}",
                                            keeper, patience.count(),
                                            ended ? "it was killed, and this daemon goes on"
@@ -165,7 +176,10 @@ bool serves(int socket, std::chrono::seconds patience, Log &log)
                                                    "find them with \"pgrep xenstored\" and kill them"));
     }
     ControlReply serving{};
-    return receive_message(socket, &serving, sizeof serving) && serving.ok;
+    bool said = receive_message(socket, &serving, sizeof serving) && serving.ok;
+    while (said && ended) // before it was killed: it will not
+        said = receive_message(socket, &serving, sizeof serving);
+    return said;
 }
 
 } // namespace
@@ -185,8 +199,8 @@ bool hand_over(int socket, const Inheritance &own, const std::string &slots, con
         items.push_back({FdRole::Predecessor, 0, fd});
     for (const int fd : orphans)
         items.push_back({FdRole::Orphan, 0, fd});
-    if (const ControlReply go{1};
-        send_all(socket, items) && send_message(socket, &go, sizeof go) && serves(socket, patience, log))
+    if (const ControlReply go{1}; send_all(socket, items) && send_message(socket, &go, sizeof go) &&
+                                  serves(socket, own.lock, patience, log))
         return true;
     restore_numbers(slots, ours);
     return false;

@@ -75,7 +75,8 @@ struct ControlClient {
     /// Orderly stop. False: it did not answer, or ended otherwise.
     static bool stop(int socket);
     /// Takes everything over and puts the new numbers into the slots file. Orphans stay open for
-    /// close_leftovers() to find. Nullopt: the other side did not go through with it.
+    /// close_leftovers() to find. Nullopt: the other side did not go through with it. Throws std::runtime_error that says
+    /// what to do if there are too few descriptors for what it has.
     static std::optional<Inheritance> take_over(int socket, const std::string &slots);
 };
 
