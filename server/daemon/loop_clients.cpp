@@ -236,7 +236,9 @@ bool Loop::resume_slot(std::uint32_t index, const std::vector<State::Connection>
     const bool alive = entry.cookie != 0 && socket_cookie(entry.fd) == entry.cookie;
     const State::Connection *state = find(known, memory.conn);
     if (!state || !alive || entry.state == SlotState::Closing) {
-        if (alive && !state && entry.state == SlotState::Used && memory.conn >= p_.fold.next_connection())
+        SocketTransport transport(entry.fd);
+        if (alive && !state && entry.state == SlotState::Used && memory.conn >= p_.fold.next_connection() &&
+            Slot(memory, transport).untouched())
             return false;
         if (alive)
             end(entry.fd);
@@ -247,6 +249,13 @@ bool Loop::resume_slot(std::uint32_t index, const std::vector<State::Connection>
         std::make_unique<Connection>(index, memory, std::make_unique<SocketTransport>(entry.fd), entry.fd);
     c->slot.settle();
     c->slot.forget_after(p_.fold.event_number());
+    // The journal has lost requests that were executed. What they did is undone, watches and replies are gone: a client
+    // that goes on would not know.
+    if (c->slot.request_number() > state->requests + 1) {
+        end(entry.fd);
+        p_.slots.release(index);
+        return true;
+    }
     judge_executing(*c, state->requests);
     while (c->slot.frame() == Slot::Frame::Complete && c->slot.request_number() <= state->requests)
         c->slot.consume();

@@ -147,6 +147,11 @@ OutputName Slot::last() const noexcept
     return {r.last_event, r.last_index};
 }
 
+bool Slot::untouched() const noexcept
+{
+    return request_number() == 1 && input_end() == 0 && m_.out[m_.output_active].total == 0;
+}
+
 void Slot::forget_after(std::uint64_t newest) noexcept
 {
     if (last().event > newest)

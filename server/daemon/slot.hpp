@@ -28,6 +28,8 @@ public:
     std::uint64_t conn() const noexcept { return m_.conn; }
     void set_conn(std::uint64_t conn) noexcept;
     std::string_view facts() const noexcept { return m_.facts; }
+    /// Nothing has come in yet, and nothing went out.
+    bool untouched() const noexcept;
 
     // ---- input -------------------------------------------------------------
     enum class Frame { Partial, Complete, TooLong };

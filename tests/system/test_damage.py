@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -218,6 +219,50 @@ def journal_gone():
         with d.client() as c:
             equal((c.read("/second"), c.read("/third")), (b"x", b"y"), f"{how}: and the next death costs nothing")
         d.stop()
+
+
+def lost_under_clients():
+    """The journal goes with the server: clients that it has more of than the checkpoint must not go on as if nothing were."""
+    d = daemon.Daemon().start()
+    quiet = d.client()
+    quiet.watch("/w", "token")
+    quiet.sync()
+    checkpoint = os.path.join(d.repo, "xsgit", "checkpoint")
+    wait_for(lambda: os.path.exists(checkpoint + ".old") or d.client().close(), "checkpoints", step=0.3)
+    time.sleep(1.2)  # the newest has all of the quiet one
+    kept = [(path, open(path, "rb").read()) for path in (checkpoint, checkpoint + ".old")]
+    busy, late, half = d.client(), d.client(), d.client()
+    write_many(busy, b"/late", 20)
+    late.watch("/late", "token")
+    late.sync()
+    half.send_bytes(pack(NAMES["WRITE"], b"/half\0value")[:20])
+    git.settle(d)
+    before = git.rev(d.repo)
+    keeper, server = d.keeper_pid(), d.server_pid()
+    d.signal(keeper, signal.SIGSTOP)
+    d.signal(server, signal.SIGKILL)
+    os.unlink(os.path.join(d.repo, "xsgit", "journal"))
+    for path, data in kept:  # there may be a newer one
+        with open(path, "wb") as f:
+            f.write(data)
+    d.signal(keeper, signal.SIGCONT)
+    wait_for(lambda: d.server_pid() not in (None, server), "a new server")
+    for name, c in (("that has written", busy), ("that has a watch", late), ("that is half through a request", half)):
+        try:
+            c.read("/")
+            harness.fail(f"a client {name} behind the checkpoint goes on")
+        except Closed:
+            harness.ok(f"a client {name} behind the checkpoint is told by the end of its connection")
+    for n in range(2):
+        with d.client() as c:
+            c.write("/w/x", str(n))
+        equal(quiet.sync()[-1:], [(b"/w/x", b"token")], f"one of before hears what comes, after {n + 1} deaths")
+        server = d.kill_server()
+        wait_for(lambda: d.server_pid() not in (None, server), "a new server")
+    git.settle(d)
+    check("rescued" in git.run(d.repo, "branch", "--contains", before), "what history had of the lost is kept", d.log_tail())
+    equal(git.fsck(d.repo), "", "fsck is content")
+    d.stop()
 
 
 def other_boot(repo):
@@ -447,7 +492,7 @@ def names_in_the_way():
         c.write("/a", "4")
         git.settle(d)
         equal(git.run(d.repo, "show", "main:a"), "4", "history goes on where ours has to be")
-    check("refs in it are now in" in d.log_text() and "theirs is refs/xsgit/rescued" in d.log_text(), "the log tells",
+    check("refs in it are now in" in d.log_text() and "that one is now refs/xsgit/rescued" in d.log_text(), "the log tells",
           d.log_tail())
     d.stop()
 
@@ -506,4 +551,4 @@ def refs_into_dropped_history():
 harness.main(held_lock, names_in_the_way, foreign_directory, broken_slots, refs_into_dropped_history, stale_lock, garbage_for_refs, packs_removed,
              odd_files, killed_in_first_start, killed_while_making_a_repository,
              killed_while_replacing_a_checkpoint, killed_while_setting_aside, removed, old_journal_record,
-             only_old_record, journal_gone, set_aside_names, mount_point, full_file_system)
+             only_old_record, journal_gone, lost_under_clients, set_aside_names, mount_point, full_file_system)
