@@ -134,8 +134,8 @@ WANT = dict(CONTENT, **{"/keep/tx": "t"})
 
 
 def try_damaged(base, what, damage):
-    """Copies the base, damages the copy, starts: must serve everything, or nothing, with the rest set aside.
-    Returns 'served', 'aside' or 'wrong'."""
+    """Copies the base, damages the copy, starts: must serve everything; or, saying so, what there was at the newest
+    checkpoint; or nothing, with the rest set aside. Returns 'served', 'older', 'aside' or 'wrong'."""
     place = harness.temporary("damage")
     repo = os.path.join(place, "store.git")
     copy(base, repo)
@@ -149,6 +149,8 @@ def try_damaged(base, what, damage):
         log = d.log_text()
         if got == WANT:
             result = "served"
+        elif got != "ENOENT" and set(got.items()) <= set(WANT.items()) and not aside and "IS LOST" in log:
+            result = "older"
         elif got == "ENOENT" and aside:
             result = "aside"
             if os.path.basename(aside[0]) not in log:
