@@ -28,12 +28,14 @@ struct Address {
             name = fmt::format("/proc/self/fd/{}/{}", dir.get(), path.substr(slash + 1));
         }
         un.sun_family = AF_UNIX;
-        if (name.size() < sizeof un.sun_path)
+        fits = name.size() < sizeof un.sun_path;
+        if (fits)
             std::memcpy(un.sun_path, name.data(), name.size());
     }
     const sockaddr *get() const { return reinterpret_cast<const sockaddr *>(&un); }
 
     sockaddr_un un{};
+    bool fits = false; // if not, it must not be used: it would be one without a name, and without permissions
     UniqueFd dir;
 };
 
@@ -65,6 +67,10 @@ UniqueFd connect_to(const std::string &path, int type)
 {
     UniqueFd fd(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
     const Address address(path);
+    if (!address.fits) {
+        fd.reset();
+        errno = ENAMETOOLONG;
+    }
     if (fd && connect(fd.get(), address.get(), sizeof address.un) != 0) {
         const int error = errno;
         fd.reset();
@@ -78,6 +84,8 @@ UniqueFd listen_at(const std::string &path, int type, int backlog)
     make_way(path, type);
     UniqueFd fd(socket(AF_UNIX, type | SOCK_NONBLOCK, 0));
     const Address address(path);
+    if (!address.fits)
+        cannot(path, "its name is too long for a socket; choose a shorter one");
     const mode_t before = umask(0177);
     const int bound = fd ? bind(fd.get(), address.get(), sizeof address.un) : -1;
     const int error = errno;

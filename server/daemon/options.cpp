@@ -63,6 +63,20 @@ std::uint64_t number(const std::string &option, std::string_view all)
     return n;
 }
 
+/// A number of bytes, or of KiB, MiB, GiB.
+std::uint64_t size(const std::string &option, std::string_view text)
+{
+    static constexpr std::string_view kUnits = "KMG";
+    const std::size_t unit = text.empty() ? kUnits.npos : kUnits.find(text.back());
+    if (unit == kUnits.npos)
+        return number(option, text);
+    const std::uint64_t n = number(option, text.substr(0, text.size() - 1));
+    const unsigned shift = 10 * (static_cast<unsigned>(unit) + 1);
+    if (n > UINT64_MAX >> shift)
+        wrong(fmt::format("{}: {} is too large", option, text));
+    return n << shift;
+}
+
 /// "name=number", one of `names`.
 template <class Names>
 std::pair<std::string, std::uint64_t> assignment(const std::string &option, const std::string &text,
@@ -204,7 +218,12 @@ void interpret(const Raw &raw, Options &o, std::vector<std::string> &notes)
     o.master_domid = domid("--master-domid", raw.master);
     o.priv_domid = domid("--priv-domid", raw.priv);
     if (!raw.repo_size.empty())
-        o.repo_size = number("--repo-size", raw.repo_size);
+        o.repo_size = size("--repo-size", raw.repo_size);
+    if (o.repo_size != 0 && o.repo_size < kRepoSizeLeast) {
+        notes.push_back(
+            fmt::format("--repo-size {} is taken as {}, the least", raw.repo_size, kRepoSizeLeast));
+        o.repo_size = kRepoSizeLeast;
+    }
     if (!raw.resume.empty()) {
         Inheritance i;
         if (std::sscanf(raw.resume.c_str(), "%d,%d,%d,%d", &i.lock, &i.listen, &i.control, &i.events) != 4)

@@ -12,13 +12,16 @@
 
 namespace xsgit::server {
 
+/// A journal, checkpoints, and a little history.
+inline constexpr std::uint64_t kRepoSizeLeast = 6'000'000;
+
 struct Options {
     // ---- ours --------------------------------------------------------------
     bool standalone = false;
     bool stop = false;
     std::string repo;            // absolute
     std::string socket;          // absolute
-    std::uint64_t repo_size = 0; // bytes; 0: the store's default
+    std::uint64_t repo_size = 0; // bytes, at least kRepoSizeLeast; 0: the store's default
 
     // ---- of the C daemon ---------------------------------------------------
     bool foreground = false;

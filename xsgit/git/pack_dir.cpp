@@ -240,7 +240,10 @@ bool PackDir::is_whole(const std::string &name) const noexcept
 
 Fd PackDir::remove(const std::string &name) noexcept
 {
-    unlink("multi-pack-index");
+    // Git's, which name objects that go; it makes them anew.
+    for (const char *stale :
+         {"multi-pack-index", "../info/commit-graph", "../info/commit-graphs/commit-graph-chain"})
+        unlink(stale);
     Fd bytes(openat(fd(), pack_file(name, ".pack").c_str(), O_RDONLY | O_CLOEXEC));
     for (const char *suffix : {".idx", ".rev", ".bitmap", ".pack", ".keep"}) {
         unlink(pack_file(name, suffix));

@@ -92,7 +92,14 @@ TEST_CASE("unknown options are reported and ignored, everything else wrong is fa
     CHECK(refusal({"-Q", "memory"}).find("name=number") != std::string::npos);
     CHECK(refusal({"-Q", "memory=many"}).find("many") != std::string::npos);
     CHECK(refusal({"-E", "-1"}) != "");
-    CHECK(refusal({"--repo-size", "1G"}) != "");
+    CHECK(refusal({"--repo-size", "1T"}) != "");
+    CHECK(refusal({"--repo-size", "G"}) != "");
+    CHECK(refusal({"--repo-size", "99999999999G"}) != "");
+    CHECK(parse({"--repo-size", "100M"}).options.repo_size == 100 << 20);
+    CHECK(parse({"--repo-size", "1G"}).options.repo_size == 1 << 30);
+    CHECK(parse({"--repo-size", "256"}).options.repo_size == kRepoSizeLeast);
+    CHECK(parse({"--repo-size", "256"}).notes.size() == 1);
+    CHECK(parse({"--repo-size", "0"}).options.repo_size == 0);
 }
 
 TEST_CASE("an option without its value is reported and ignored, as with getopt: a host has to boot")

@@ -362,6 +362,23 @@ TEST_CASE("PackStore: a user's multi-pack-index does not outlive the packs it na
     w.check_history();
 }
 
+TEST_CASE("PackStore: nor does a commit graph, in either of its forms")
+{
+    for (const char *form : {"commit-graph write --reachable", "commit-graph write --reachable --split"}) {
+        World w({kNoLimit, 8, 0});
+        for (int i = 0; i < 8; ++i)
+            w.publish(2);
+        REQUIRE(w.repo.git(form).status == 0);
+        const std::string info = w.repo.packs() + "/../info/";
+        CHECK((exists(info + "commit-graph") || exists(info + "commit-graphs/commit-graph-chain")));
+        settle(*w.store, 0);
+        settle(*w.store, kSecond);
+        CHECK_FALSE(exists(info + "commit-graph"));
+        CHECK_FALSE(exists(info + "commit-graphs/commit-graph-chain"));
+        w.check_history();
+    }
+}
+
 TEST_CASE("PackStore: others' packs and loose objects count, and are noticed within seconds")
 {
     World w;
