@@ -138,6 +138,9 @@ bool Committer::drop_oldest_epoch()
     if (s.oldest_epoch + 1 >= std::min(checkpoint_epoch_, checkpoint_old_epoch_) || !next ||
         next->first >= s.current_epoch)
         return false;
+    // Packs of a dropped epoch are there for a while, and live again for who starts then. They must not lead shallow back
+    // to where others are gone.
+    epochs_->forget_before(next->first);
     begin_history_at(next->second);
     packs_.drop_epoch(s.oldest_epoch);
     XSGIT_CRASH_POINT("drop.done");

@@ -28,6 +28,20 @@ void Epochs::set(std::uint32_t epoch, EpochBoundary b, std::uint32_t oldest)
 {
     epochs_[epoch] = std::move(b);
     epochs_.erase(epochs_.begin(), epochs_.lower_bound(oldest));
+    write();
+}
+
+void Epochs::forget_before(std::uint32_t epoch)
+{
+    const auto end = epochs_.lower_bound(epoch);
+    if (epochs_.begin() == end)
+        return;
+    epochs_.erase(epochs_.begin(), end);
+    write();
+}
+
+void Epochs::write() const
+{
     std::string text;
     for (const auto &[number, e] : epochs_) {
         text += fmt::format("{} {}", number, e.seq);
