@@ -15,8 +15,8 @@ namespace {
 
 bool has_open(pid_t process, int file)
 {
-    struct stat wanted {
-    }, theirs{};
+    struct stat wanted = {};
+    struct stat theirs = {};
     std::error_code error;
     if (fstat(file, &wanted) == 0)
         for (const auto &fd : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", process), error))

@@ -29,8 +29,8 @@ struct CommitterStart {
     Journal::Position from;          // first event after it
     std::uint64_t gap_since = 0;     // first commit that history will not have; 0: no gap
     std::uint64_t first_publish = 0; // refs move only when this event is folded: they were there before
-    std::uint64_t seq = ~std::uint64_t{
-        0}; // last commit that the journal leads to; refs that are further lead to what it has lost
+    /// Last commit that the journal leads to; refs that are further lead to what it has lost.
+    std::uint64_t seq = UINT64_MAX;
 };
 
 class Committer final : private ChangeSink {
